@@ -82,7 +82,12 @@ class Verdict:
         return record
 
     def _repr_html_(self) -> str:
-        return f'<p class="verdict">{html.escape(self.sentence)}</p>'
+        slug = self.outcome.replace(" ", "-")
+        return (
+            f'<div class="admonition verdict {slug}"><p class="admonition-title">'
+            f"Verdict: {html.escape(self.label)}</p>"
+            f"<p>{html.escape(self.sentence)}</p></div>"
+        )
 
 
 def decide(

@@ -1,0 +1,77 @@
+"""Numbers and provenance from files, for prose that cannot outrun them.
+
+A page writes `{{ "%.3f" | format(r.NAME.KEY) }}` for a value of the record
+book/records/NAME.json. A missing key is a warning, which the build treats as an
+error. The provenance that the runner leaves beside each executed chapter comes
+to the foot of its page, and as `{{ provenance_table }}` to the page on all.
+"""
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """All JSON files of a folder, by their names without the ending."""
+    return {f.stem: json.loads(f.read_text("utf8")) for f in folder.glob("*.json")}
+
+
+def rows(record: dict[str, Any]) -> dict[str, str]:
+    """The provenance of one chapter as text, label by label."""
+    parameters = ", ".join(f"{k}={v}" for k, v in record["parameters"].items())
+    return {
+        "Commit": str(record["commit"])[:10] + " + changes" * bool(record["dirty"]),
+        "Device": str(record["device"]),
+        "Seconds": f"{record['seconds']:.0f}",
+        "Profile": str(record["profile"]),
+        "Parameters": parameters or "as in the chapter",
+        "Date": str(record["date"])[:16].replace("T", " "),
+        "Versions": ", ".join(f"{k} {v}" for k, v in record["versions"].items()),
+    }
+
+
+def table(chapters: dict[str, Any]) -> str:
+    """One row a chapter, in Markdown."""
+    head = ["Chapter", "Commit", "Device", "Seconds", "Profile", "Parameters", "Date"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for name, record in sorted(chapters.items()):
+        cells = [rows(record)[label].replace("|", "\\|") for label in head[1:]]
+        lines.append(f"| [](chapters/{name}) | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def configure(app: Sphinx, config: Config) -> None:
+    contents = (Path(app.srcdir) / "_toc.yml").read_text("utf8")
+    chapters = load(Path(app.srcdir) / "chapters")
+    chapters = {k: v for k, v in chapters.items() if f"chapters/{k}" in contents}
+    config.myst_substitutions |= {
+        "r": load(Path(app.srcdir) / "records"),
+        "chapters": chapters,
+        "provenance_table": table(chapters),
+    }
+
+
+def footer(app: Sphinx, page: str, template: str, context: Any, tree: Any) -> None:
+    """Add the provenance to the foot of a chapter."""
+    if tree is None or not page.startswith("chapters/"):
+        return
+    record = app.config.myst_substitutions["chapters"].get(Path(page).name)
+    if record is None:
+        return logging.getLogger(__name__).warning("%s has no provenance", page)
+    row = "<tr><th scope='row'>{}</th><td>{}</td></tr>"
+    cells = "".join(row.format(k, html.escape(v)) for k, v in rows(record).items())
+    context["body"] += (
+        "<section class='provenance' id='provenance'><h2>How this page was computed"
+        f"</h2><table class='table'>{cells}</table></section>"
+    )
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("config-inited", configure)
+    app.connect("html-page-context", footer)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

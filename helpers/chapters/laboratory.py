@@ -1,0 +1,171 @@
+"""Chapter 00: scenes, the tiny CLIP, a run, its maps and its scores."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from helpers.chapters.chapter import Chapter
+from helpers.lab.runs import Run
+from helpers.report.verdict import Verdict, verdict
+from helpers.settings import CrossEntropy, DataSettings, RunSettings, TinyClip
+
+# Arms of the chapter.
+TINY_CLIP_SCENES = 4000  # scenes with captions that the tiny CLIP sees
+
+BASELINE = "no cue"
+CUED = "cue"
+CLIP = "tiny CLIP"
+SHUFFLED = "shuffled captions"
+CLASSIFIERS = (BASELINE, CUED)
+
+
+class Laboratory(Chapter):
+    """The parameters of chapter 00."""
+
+    dataset: str = Field("scenes", description="scenes, cifar10, cifar100, folder:PATH")
+    size: int = Field(64, ge=16, le=256, description="pixels a side")
+    pictures: int = Field(1500, ge=2, description="training pictures")
+    test_pictures: int = Field(1000, ge=64, description="test pictures")
+    cue: float = Field(
+        0.9, gt=0, le=1, description="class-background correlation of the second arm"
+    )
+    backbone: Literal["scene-resnet", "resnet20", "resnet56"] = Field(
+        "scene-resnet", description="scene-resnet, resnet20 or resnet56"
+    )
+    epochs: int = Field(26, ge=1, le=1000, description="passes over the pictures")
+    batch: int = Field(32, ge=2, description="pictures a step")
+    lr: float = Field(0.05, gt=0, le=10, description="learning rate of the first step")
+    flip: bool = Field(False, description="mirror half of the pictures")
+    shift: int = Field(0, ge=0, le=16, description="crop after padding by so many")
+    clip_epochs: int = Field(10, ge=1, description="passes over scenes and captions")
+    seeds: list[int] = Field([1], min_length=1, description="training seeds")
+    device: str = Field("cpu", description="cpu, cuda, cuda:1, mps")
+
+    def arms(self) -> dict[str, list[RunSettings]]:
+        """Return a baseline a seed; for scenes, one with the cue; two CLIPs a seed."""
+        method = CrossEntropy(
+            backbone=self.backbone,
+            epochs=self.epochs,
+            batch=self.batch,
+            lr=self.lr,
+            flip=self.flip,
+            shift=self.shift,
+        )
+        plain = DataSettings(
+            name=self.dataset,
+            size=self.size,
+            train=self.pictures,
+            test=self.test_pictures,
+        )
+        wanted = {BASELINE: (plain, method)}
+        if self.dataset == "scenes":
+            cued = plain.model_copy(update={"cue": self.cue})
+            wanted[CUED] = (cued, method)
+        words = DataSettings(train=TINY_CLIP_SCENES)
+        for name, captions in ((CLIP, "aligned"), (SHUFFLED, "shuffled")):
+            wanted[name] = (words, TinyClip(captions=captions, epochs=self.clip_epochs))
+        return {
+            name: [
+                RunSettings(data=data, method=method, seed=seed, device=self.device)
+                for seed in self.seeds
+            ]
+            for name, (data, method) in wanted.items()
+        }
+
+    def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
+        """Return accuracies, per picture where a verdict needs it, and CLIP's tests."""
+        kept: dict[str, Any] = {"parameters": self.model_dump(), "arms": {}}
+        for name, runs in arms.items():
+            records = [run.record for run in runs]
+            if name in (CLIP, SHUFFLED):
+                rows = [record["language"] for record in records]
+            else:
+                rows = [
+                    {
+                        "accuracy": record["accuracy"],
+                        "training_accuracy": record["training_accuracy"],
+                        "trained_out": record["trained_out"],
+                        "correct": "".join(str(hit) for hit in record["correct"]),
+                    }
+                    for record in records
+                ]
+            kept["arms"][name] = dict(zip(map(str, self.seeds), rows, strict=True))
+        return kept
+
+
+def checks(summary: Mapping[str, Any]) -> list[tuple[str, str, float, bool]]:
+    """Return the properties that the laboratory must have, and whether it has them.
+
+    A row: property, what is needed, what was measured over the summary's seeds (the
+    worst of them, unless it is a mean), and whether it holds. What the summary cannot
+    tell (the cue of a folder of photographs, the spread of one seed) has no row.
+    """
+    arms = summary["arms"]
+    rows: list[tuple[str, str, float, bool]] = []
+
+    def row(what: str, low: float | None, high: float | None, value: float) -> None:
+        need = f"at least {low}" if high is None else f"at most {high}"
+        if low is not None and high is not None:
+            need = f"{low} to {high}"
+        fits = (low is None or value >= low) and (high is None or value <= high)
+        rows.append((what, need, value, fits))
+
+    clip, shuffled = list(arms[CLIP].values()), list(arms[SHUFFLED].values())
+    row("tiny CLIP: zero-shot top-1", 0.60, None, min(c["zero-shot"] for c in clip))
+    above = [
+        c["zero-shot"] - s["zero-shot"] for c, s in zip(clip, shuffled, strict=True)
+    ]
+    row("tiny CLIP: above shuffled captions", 0.15, None, min(above))
+    for kind in ("pooled", "token"):
+        row(f"families, {kind}: rho", 0.4, None, min(c[f"{kind} rho"] for c in clip))
+        row(f"families, {kind}: p", None, 0.01, max(c[f"{kind} p"] for c in clip))
+        worst = max((c[f"{kind} rho, random tower"] for c in clip), key=abs)
+        row(f"families, {kind}: rho of a random tower", -0.15, 0.15, worst)
+    plain = list(arms[BASELINE].values())
+    tests = [one["accuracy"]["test"] for one in plain]
+    row("baseline: mean test top-1", 0.65, 0.90, float(np.mean(tests)))
+    out = float(np.mean([one["trained_out"] for one in plain]))
+    row("baseline: share of runs trained out", 1.0, None, out)
+    if len(tests) > 1:
+        row("baseline: SD between seeds", None, 0.02, float(np.std(tests, ddof=1)))
+    if CUED in arms:
+        row("cue's gain, trained without", -0.03, 0.03, max(_gains(plain), key=abs))
+        gains = _gains(list(arms[CUED].values()))
+        row(
+            f"cue's gain, trained at {summary['parameters']['cue']}",
+            0.08,
+            None,
+            min(gains),
+        )
+    return rows
+
+
+def _gains(rows: list[Mapping[str, Any]]) -> list[float]:
+    """Return accuracy at home minus accuracy anywhere, for each seed."""
+    return [r["accuracy"]["on"] - r["accuracy"]["decorrelated"] for r in rows]
+
+
+def cue_verdict(summary: Mapping[str, Any]) -> Verdict:
+    """Judge that training without the cue is better where the place says nothing.
+
+    Arms: the baseline and the network trained with the cue; score: whether a test
+    scene with a random place is named right.
+    """
+    arms = summary["arms"]
+
+    def hits(arm: str) -> np.ndarray:
+        return np.array(
+            [[int(hit) for hit in row["correct"]] for row in arms[arm].values()]
+        )
+
+    both = [*arms[BASELINE].values(), *arms[CUED].values()]
+    return verdict(
+        hits(BASELINE),
+        hits(CUED),
+        claim="Trained without the cue, a network names more test scenes right",
+        metric="accuracy",
+        trained_out=all(row["trained_out"] for row in both),
+        inert=False,
+    )

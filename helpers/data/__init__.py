@@ -1,0 +1,1 @@
+"""Data sets: the embedded scenes, and the catalogue of real ones."""

@@ -1,0 +1,138 @@
+"""From a name to pictures: `scenes`, `cifar10`, `cifar100` or `folder:PATH`.
+
+Class names always come from the data set's own metadata, in label order.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from helpers import paths
+from helpers.data import folders
+from helpers.data.scenes import CLASS_NAMES, CUES, draw_scenes
+from helpers.settings import DataSettings, Refused, nearest
+
+NAMES = ("scenes", "cifar10", "cifar100", "folder:PATH")
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+NORMALISATION = {
+    "scenes": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "folder": IMAGENET,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Labelled pictures in memory.
+
+    Shapes: images `[N, 3, H, W]` uint8; labels `[N]` int64 in 0..K-1; masks
+    `[N, H, W]` bool or None: the object's pixels. `mean` and `std` (per channel, of
+    intensities in [0, 1]) normalise the pictures for a network.
+    """
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    masks: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        highest = int(self.labels.max()) if len(self.labels) else -1
+        if highest >= len(self.class_names):
+            raise Refused(
+                f"{len(self.class_names)} class names for labels up to {highest}: "
+                "give one name a label, in label order"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def first(self, count: int) -> "Pictures":
+        """Return the first `count` pictures."""
+        masks = None if self.masks is None else self.masks[:count]
+        return replace(
+            self, images=self.images[:count], labels=self.labels[:count], masks=masks
+        )
+
+    def normalised(self) -> Tensor:
+        """Return the pictures as a network takes them, float `[N, 3, H, W]`."""
+        return normalise(self.images, self.mean, self.std)
+
+
+def normalise(
+    images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]
+) -> Tensor:
+    """Return (images / 255 - mean) / std, `[N, 3, H, W]` uint8 to float32."""
+    shape = (1, 3, 1, 1)
+    scaled = images.float() / 255
+    scaled = scaled - torch.tensor(mean, device=images.device).view(shape)
+    scaled = scaled / torch.tensor(std, device=images.device).view(shape)
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def check(data: DataSettings) -> None:
+    """Raise `Refused` if the data set is unknown or cannot be read; reads no picture.
+
+    The scenes' cue is a parameter of scenes alone.
+    """
+    kind, _, path = data.name.partition(":")
+    if kind not in NORMALISATION or (kind == "folder") != bool(path):
+        raise Refused(f"unknown data set '{data.name}'{nearest(data.name, [*NAMES])}")
+    if kind != "scenes" and data.cue != 0:
+        raise Refused(f"parameter 'cue' is for scenes; '{data.name}' has none")
+    if kind == "folder":
+        folders.find(path)
+
+
+def fingerprint(data: DataSettings) -> str:
+    """Return what identifies the pictures: a name, or a folder's files and sizes."""
+    check(data)
+    kind, _, path = data.name.partition(":")
+    return folders.find(path).fingerprint if kind == "folder" else kind
+
+
+def class_names(data: DataSettings) -> tuple[str, ...]:
+    """Return the class names in label order, without reading a picture."""
+    check(data)
+    kind, _, path = data.name.partition(":")
+    if kind == "scenes":
+        return CLASS_NAMES
+    if kind == "folder":
+        return folders.find(path).class_names
+    return load(replace_counts(data, 2), "test").class_names
+
+
+def replace_counts(data: DataSettings, count: int) -> DataSettings:
+    """Return the settings with at most `count` training and test pictures."""
+    return data.model_copy(update={"train": count, "test": count})
+
+
+def load(data: DataSettings, split: str, cue: float | None = None) -> Pictures:
+    """Return the pictures of a split: train, validation or test.
+
+    Test and validation scenes carry no cue unless `cue` (-1/7 to 1) is given.
+
+    Raises `Refused` for what cannot be found or read, in one line.
+    """
+    check(data)
+    kind, _, path = data.name.partition(":")
+    count = {"train": data.train, "test": data.test, "validation": data.test // 2}
+    number = max(count[split], 1)
+    mean, std = NORMALISATION[kind]
+    if kind == "scenes":
+        if cue is None:
+            cue = data.cue if split == "train" else CUES["decorrelated"]
+        drawn = draw_scenes(number, split, data.size, cue, data.seed)
+        return Pictures(
+            drawn.images, drawn.labels, CLASS_NAMES, mean, std, drawn.masks()
+        )
+    if kind == "folder":
+        read = folders.read(folders.find(path), split, number, data.size, data.seed)
+    else:
+        read = folders.read_cifar(
+            kind, paths.data(), split, number, data.size, data.seed
+        )
+    return Pictures(read.images, read.labels, read.class_names, mean, std, read.masks)

@@ -1,0 +1,274 @@
+"""Pictures from class folders, and from torchvision's CIFAR files.
+
+A folder holds `train/<class>/...` and `test/<class>/...`, or `<class>/...` alone, and
+may hold `validation/<class>/...`, masks under `masks/` with the same path below it
+(PNG, not zero where the object is), and `classes.txt` with a line `folder<TAB>name` for
+each class. What has no split of its own is split by the hash of its path.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from helpers.settings import Refused
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
+SPLITS = ("train", "validation", "test")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of class folders: its files by split, its names in label order.
+
+    Attributes:
+        path: where it lies.
+        class_names: names in the order of the sorted class folders.
+        files: for each split, (file, label) pairs in the order of the files' hashes.
+        fingerprint: hash of all relative paths and file sizes.
+    """
+
+    path: Path
+    class_names: tuple[str, ...]
+    files: dict[str, tuple[tuple[Path, int], ...]]
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """What was read: images `[N, 3, S, S]` uint8, labels `[N]`, masks `[N, S, S]`."""
+
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    masks: Tensor | None = None
+
+
+@cache
+def find(path: str) -> Folder:
+    """List a folder without reading a picture.
+
+    Raises `Refused` if it is missing, empty, or has fewer than two classes.
+    """
+    top = Path(path).expanduser()
+    if not top.is_dir():
+        raise Refused(f"folder '{path}' is not there: give the path of class folders")
+    places = _split_folders(top)
+    classes = sorted(
+        {
+            entry.name
+            for place in places.values()
+            for entry in place.iterdir()
+            if entry.is_dir() and not (entry.name == "masks" and place == top)
+        }
+    )
+    if len(classes) < 2:
+        raise Refused(
+            f"folder '{path}' has {len(classes)} class folder(s), two or more are "
+            "needed: put pictures into <class>/ or train/<class>/ and test/<class>/"
+        )
+    files: dict[str, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
+    total = hashlib.sha256()
+    for part, place in sorted(places.items()):
+        for label, name in enumerate(classes):
+            for file in _pictures(place / name):
+                relative = file.relative_to(top).as_posix()
+                total.update(f"{relative}\t{file.stat().st_size}\n".encode())
+                split = part or _share(relative)
+                if part == "train" and "validation" not in places:
+                    split = "validation" if _number(relative) % 10 == 0 else "train"
+                files[split].append((file, label))
+    for split in ("train", "test"):
+        missing = [
+            name
+            for label, name in enumerate(classes)
+            if all(label != found for _, found in files[split])
+        ]
+        if missing:
+            raise Refused(
+                f"folder '{path}' has no {split} picture of class '{missing[0]}': "
+                f"add some ({', '.join(sorted(SUFFIXES))}), or remove the class"
+            )
+    ordered = {
+        split: tuple(sorted(found, key=lambda item: _number(_tail(item[0], top))))
+        for split, found in files.items()
+    }
+    names = _names(top, classes)
+    return Folder(top, names, ordered, total.hexdigest()[:16])
+
+
+def read(folder: Folder, split: str, count: int, size: int, seed: int = 0) -> Read:
+    """Read at most `count` pictures of a split, as many of each class as possible.
+
+    Pictures are converted to RGB, resized so that the short side has `size` pixels
+    (bilinear, antialiased) and cropped in the centre; masks likewise, by nearest pixel.
+
+    Raises `Refused` naming the first picture that cannot be read, or the first mask
+    whose size is not its picture's.
+    """
+    chosen = _balanced(folder.files[split], len(folder.class_names), count, seed)
+    images, masks = [], []
+    for file, _ in chosen:
+        picture = _open(file).convert("RGB")
+        images.append(_to_square(np.asarray(picture), size))
+        mask = folder.path / "masks" / file.relative_to(folder.path).with_suffix(".png")
+        if mask.is_file():
+            drawn = _open(mask).convert("L")
+            if drawn.size != picture.size:
+                raise Refused(
+                    f"mask '{mask}' is {drawn.size[0]} x {drawn.size[1]}, its picture "
+                    f"{picture.size[0]} x {picture.size[1]}: draw it at that size"
+                )
+            pixels = np.asarray(drawn)[..., None] > 0
+            masks.append(_to_square(pixels, size, nearest=True)[0].bool())
+    if masks and len(masks) != len(images):
+        raise Refused(
+            f"folder '{folder.path}' has masks for {len(masks)} of {len(images)} "
+            f"{split} pictures: add the others, or remove 'masks'"
+        )
+    return Read(
+        images=torch.stack(images),
+        labels=torch.tensor([label for _, label in chosen]),
+        class_names=folder.class_names,
+        masks=torch.stack(masks) if masks else None,
+    )
+
+
+def read_cifar(
+    name: str, root: Path, split: str, count: int, size: int, seed: int = 0
+) -> Read:
+    """Read CIFAR-10 or CIFAR-100 by torchvision, downloading it the first time.
+
+    Raises `Refused` where it is not in `root` and cannot be downloaded.
+    """
+    from torchvision import datasets
+
+    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    try:
+        whole = kind(root, train=split != "test", download=True)
+    except (OSError, RuntimeError) as error:
+        raise Refused(
+            f"{name} is not in '{root}' and could not be downloaded "
+            f"({type(error).__name__}): put {kind.filename} there, or use folder:PATH"
+        ) from None
+    rows = [(i, int(label)) for i, label in enumerate(whole.targets)]
+    if split != "test":
+        rows = [row for row in rows if (row[0] % 10 == 0) == (split == "validation")]
+    chosen = _balanced(rows, len(whole.classes), count, seed)
+    images = torch.stack([_to_square(whole.data[i], size) for i, _ in chosen])
+    labels = torch.tensor([label for _, label in chosen])
+    names = tuple(word.replace("_", " ") for word in whole.classes)
+    return Read(images, labels, names)
+
+
+def _balanced(
+    items: Iterable[tuple[T, int]], classes: int, count: int, seed: int
+) -> list[tuple[T, int]]:
+    """Return up to `count` items, the classes taking turns; `seed` turns the order."""
+    piles: list[list[tuple[T, int]]] = [[] for _ in range(classes)]
+    for item in items:
+        piles[item[1]].append(item)
+    if seed:
+        rng = np.random.default_rng(seed)
+        piles = [[pile[i] for i in rng.permutation(len(pile))] for pile in piles]
+    deepest = max((len(pile) for pile in piles), default=0)
+    turns = [pile[i] for i in range(deepest) for pile in piles if i < len(pile)]
+    return turns[:count]
+
+
+def _split_folders(top: Path) -> dict[str, Path]:
+    """Return the folder of each split, or {"": folder} where pictures must be shared.
+
+    Without a test folder the validation folder is the test set, and the pictures to
+    validate on come from the training folder: the two stay apart.
+    """
+    named = {
+        split: top / name
+        for split, name in (
+            ("train", "train"),
+            ("validation", "val"),
+            ("validation", "validation"),
+            ("test", "test"),
+        )
+        if (top / name).is_dir()
+    }
+    if "test" not in named and "validation" in named:
+        named["test"] = named.pop("validation")
+    if "train" in named and "test" in named:
+        return named
+    return {"": named.get("train", top)}
+
+
+def _pictures(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _tail(file: Path, top: Path) -> str:
+    return file.relative_to(top).as_posix()
+
+
+def _share(relative: str) -> str:
+    """Return the split of a picture that has none: 70, 10 and 20 %."""
+    tenth = _number(relative) % 10
+    return "train" if tenth < 7 else "validation" if tenth == 7 else "test"
+
+
+def _names(top: Path, classes: list[str]) -> tuple[str, ...]:
+    file = top / "classes.txt"
+    if not file.is_file():
+        return tuple(name.replace("_", " ") for name in classes)
+    lines = [line for line in file.read_text("utf-8").splitlines() if line.strip()]
+    given = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    missing = [name for name in classes if name not in given]
+    if missing:
+        raise Refused(
+            f"'{file}' names {len(given)} of {len(classes)} classes, '{missing[0]}' is "
+            "missing: one line folder<TAB>name for each class folder"
+        )
+    return tuple(given[name].strip() for name in classes)
+
+
+def _open(file: Path) -> Image.Image:
+    try:
+        with Image.open(file) as picture:
+            picture.load()
+            return picture
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Refused(
+            f"picture '{file}' cannot be read ({type(error).__name__}): "
+            "replace it or take it out of the folder"
+        ) from None
+
+
+def _to_square(pixels: np.ndarray, size: int, nearest: bool = False) -> Tensor:
+    """Return `[H, W, C]` pixels as `[C, size, size]`, short side resized, centre cut."""
+    height, width = pixels.shape[:2]
+    picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    if (height, width) != (size, size):
+        scale = size / min(height, width)
+        to = (max(size, round(height * scale)), max(size, round(width * scale)))
+        if nearest:
+            picture = F.interpolate(picture.float(), to, mode="nearest-exact")
+        else:
+            picture = F.interpolate(
+                picture.float(), to, mode="bilinear", antialias=True
+            )
+            picture = picture.round().clamp(0, 255)
+        top, left = (to[0] - size) // 2, (to[1] - size) // 2
+        picture = picture[..., top : top + size, left : left + size]
+    return picture[0].to(torch.uint8)

@@ -1,0 +1,152 @@
+"""Execute a chapter's notebook by papermill, and finish it for the book."""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from helpers import paths
+from helpers.lab.code import code_hash
+from helpers.report.provenance import provenance, versions
+
+EVERYTHING = (
+    *("settings.py", "streams.py", "paths.py", "language", "vision", "losses"),
+    *("explain", "data", "methods", "measure", "report", "lab", "chapters"),
+)
+
+
+class ChapterFailed(RuntimeError):  # noqa: N818
+    """A cell raised; the message names chapter, error and the notebook kept."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution of one chapter."""
+
+    chapter: str
+    parameters: dict[str, Any]
+    profile: str
+    stamp: str
+    label: str
+    publish: bool
+
+
+def stamp(chapter: str, parameters: dict[str, Any], profile: str) -> str:
+    """Return the hash of all that a chapter's page depends on."""
+    records = sorted(paths.records().glob("*.json"))
+    source = paths.root() / "nbs" / f"{chapter}.py"
+    total = hashlib.sha256()
+    for file in (source, *records):
+        total.update(file.name.encode() + file.read_bytes())
+    rest = [parameters, profile, code_hash(EVERYTHING), versions()]
+    total.update(json.dumps(rest, sort_keys=True).encode())
+    return total.hexdigest()[:16]
+
+
+def published(chapter: str) -> str | None:
+    """Return the stamp of the chapter that lies in `book/chapters/`, if one does."""
+    folder = paths.root() / "book" / "chapters"
+    if not (folder / f"{chapter}.ipynb").is_file():
+        return None
+    try:
+        return json.loads((folder / f"{chapter}.json").read_text("utf-8"))["stamp"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def execute(execution: Execution) -> Path:
+    """Execute the notebook and return where its executed copy lies.
+
+    It is written beside its place first; a failed one is kept in `runs/failed/`, and
+    nothing that was there before is replaced.
+
+    Raises `ChapterFailed` with the cell's error in one line.
+    """
+    name = execution.chapter
+    target = paths.runs() / "chapters" / f"{name}-{execution.label}.ipynb"
+    working = target.with_suffix(".executing.ipynb")
+    working.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    try:
+        _papermill(
+            paths.root() / "nbs" / f"{name}.ipynb", working, execution.parameters
+        )
+    except Exception as error:
+        raise ChapterFailed(_failure(name, working, error)) from None
+    seconds = time.monotonic() - started
+    notebook = nbformat.read(working, as_version=4)
+    finish(notebook, execution.parameters)
+    details = {
+        "chapter": name,
+        "parameters": execution.parameters,
+        "profile": execution.profile,
+        "stamp": execution.stamp,
+        **provenance(seconds, execution.parameters.get("device", "cpu"), threads=1),
+    }
+    _place(notebook, details, target)
+    working.unlink()
+    if execution.publish:
+        target = paths.root() / "book" / "chapters" / f"{name}.ipynb"
+        _place(notebook, details, target)
+    return target
+
+
+def finish(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> None:
+    """Drop what differs from run to run, in place; hide the injected parameters."""
+    notebook.metadata.get("jupytext", {}).pop("formats", None)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata["parameters"] = parameters
+    for cell in notebook.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        tags = cell.metadata.get("tags", [])
+        if "injected-parameters" in tags:
+            cell["id"] = "injected-parameters"
+            cell.metadata["tags"] = [*tags, "hide-input"]
+
+
+def _papermill(source: Path, target: Path, parameters: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import papermill
+
+        os.environ.setdefault("PYTHONWARNINGS", "ignore::DeprecationWarning")
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters=parameters,
+            cwd=str(source.parent),
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=None,
+        )
+
+
+def _failure(name: str, working: Path, error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    message = f"chapter {name} failed: {lines[-1]}"
+    if working.is_file():
+        kept = paths.runs() / "failed" / working.name.replace(".executing", "")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(working, kept)
+        message += f" (executed as far as it got: {kept})"
+    return message
+
+
+def _place(
+    notebook: nbformat.NotebookNode, details: dict[str, Any], target: Path
+) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_suffix(".writing")
+    nbformat.write(notebook, beside)
+    beside.replace(target)
+    text = json.dumps(details, indent=1, allow_nan=False) + "\n"
+    beside.write_text(text, "utf-8")
+    beside.replace(target.with_suffix(".json"))

@@ -1,0 +1,1 @@
+"""Saliency: `method(model, images, targets) -> [B, H, W]`."""

@@ -1,0 +1,1 @@
+"""Train or load one run, or a grid of them."""

@@ -1,0 +1,100 @@
+"""Many runs, over processes of one thread each: the only maker of processes."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from functools import partial
+
+from helpers.lab.code import SCORING, code_hash
+from helpers.lab.runs import Run, check, is_whole, place, train_or_load
+from helpers.lab.weights import Report
+from helpers.settings import RunSettings
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def grid(
+    settings: Sequence[RunSettings],
+    report: Report | None = None,
+    workers: int = 2,
+    executor: Executor | None = None,
+) -> list[Run]:
+    """Return the runs with these settings, in order; train those that are not there.
+
+    All settings are checked before anything is trained. Runs are trained by `executor`
+    (any `concurrent.futures.Executor`), by default `workers` spawned processes; where
+    only one is missing it is trained here. A run asked for twice is trained once.
+    """
+    for one in settings:
+        check(one)
+    wanted = list(dict.fromkeys(settings))
+    missing = [one for one in wanted if not _is_there(one)]
+    if report and missing:
+        report(f"{len(wanted) - len(missing)} of {len(wanted)} runs are there")
+    if len(missing) == 1 and executor is None:
+        train_or_load(missing[0], partial(_line, _name(missing[0]), report=report))
+    elif missing:
+        own = executor or _pool(min(workers, len(missing)))
+        try:
+            _train_all(missing, own, report)
+        finally:
+            if executor is None:
+                own.shutdown(cancel_futures=True)
+    found = {one: train_or_load(one) for one in wanted}
+    return [found[one] for one in settings]
+
+
+def _train_all(
+    missing: Sequence[RunSettings], executor: Executor, report: Report | None
+) -> None:
+    started = time.monotonic()
+    futures = {executor.submit(_work, one, report is not None): one for one in missing}
+    try:
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            spent = time.monotonic() - started
+            left = spent / done * (len(missing) - done)
+            if report:
+                report(
+                    f"run {done} of {len(missing)} done: {_name(futures[future])}; "
+                    f"{spent:.0f} s so far, about {left:.0f} s left"
+                )
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Return spawned workers; the variables are read when they import torch."""
+    for variable in THREADS:
+        os.environ[variable] = "1"
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+
+
+def _work(settings: RunSettings, loud: bool) -> None:
+    say = partial(_line, _name(settings), report=_to_terminal) if loud else None
+    train_or_load(settings, say)
+
+
+def _to_terminal(text: str) -> None:
+    print(text, flush=True)
+
+
+def _line(name: str, text: str, report: Report | None) -> None:
+    if report:
+        report(f"  {name}: {text}")
+
+
+def _name(settings: RunSettings) -> str:
+    folder = place(settings)
+    return f"{folder.parent.parent.name}/{folder.parent.name}/{folder.name}"
+
+
+def _is_there(settings: RunSettings) -> bool:
+    folder = place(settings)
+    if not is_whole(folder):
+        return False
+    return Run(settings, folder).record["scored_by"] == code_hash(SCORING)

@@ -1,0 +1,92 @@
+"""What each method needs to become a run: its network, module, pictures and scores.
+
+A later method adds a row to `RECIPES`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from helpers.data import catalog
+from helpers.lab.score import score_classifier
+from helpers.settings import Refused, RunSettings
+from helpers.vision import backbone
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+SMALLEST_MAP = 4  # cells a side; the method refuses coarser maps
+CELL = {"scene-resnet": 8, "resnet20": 4, "resnet56": 4}  # pixels a side
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The four things a run is made of, and a check before any of them."""
+
+    check: Callable[[RunSettings], None]
+    network: Callable[[RunSettings], nn.Module]
+    module_and_tensors: Callable[
+        [RunSettings], tuple["pl.LightningModule", tuple[Tensor, ...]]
+    ]
+    score: Callable[[RunSettings, nn.Module], dict[str, Any]]
+
+
+def check(settings: RunSettings) -> None:
+    """Raise `Refused` where method and data do not go together."""
+    RECIPES[settings.method.name].check(settings)
+
+
+def network(settings: RunSettings) -> nn.Module:
+    """Return the run's untrained network."""
+    return RECIPES[settings.method.name].network(settings)
+
+
+def module_and_tensors(
+    settings: RunSettings,
+) -> tuple["pl.LightningModule", tuple[Tensor, ...]]:
+    """Return the module to train, initialised, and the rows it is trained on."""
+    return RECIPES[settings.method.name].module_and_tensors(settings)
+
+
+def score(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
+    """Return the scores of the trained network, JSON-ready."""
+    return RECIPES[settings.method.name].score(settings, model)
+
+
+def label(settings: RunSettings) -> str:
+    """Return the name of the method's folder."""
+    return settings.method.name
+
+
+def _check_ce(settings: RunSettings) -> None:
+    cells = settings.data.size // CELL[settings.method.backbone]
+    if cells < SMALLEST_MAP:
+        raise Refused(
+            f"parameter 'size' = {settings.data.size}: {settings.method.backbone} has "
+            f"maps of {cells} x {cells} cells there, at least {SMALLEST_MAP} x "
+            f"{SMALLEST_MAP} are needed to say where: take larger pictures"
+        )
+
+
+def _ce_network(settings: RunSettings) -> nn.Module:
+    return backbone(settings.method.backbone, len(catalog.class_names(settings.data)))
+
+
+def _ce_module(
+    settings: RunSettings,
+) -> tuple["pl.LightningModule", tuple[Tensor, ...]]:
+    from helpers.lab.fit import quiet_lightning
+
+    quiet_lightning()
+    from helpers.methods.baseline import Baseline
+
+    pictures = catalog.load(settings.data, "train")
+    module = Baseline(settings.method, pictures, settings.seed)
+    return module, (pictures.images, pictures.labels)
+
+
+RECIPES: dict[str, Recipe] = {
+    "ce": Recipe(_check_ce, _ce_network, _ce_module, score_classifier),
+}

@@ -1,0 +1,223 @@
+"""Train or load one run: a folder that is whole or not there.
+
+A run lies in `runs/<data set>/<method>/seed<seed>-<digest>/`:
+
+- `config.json`: its settings;
+- `model.safetensors`: the weights;
+- `history.csv`: a row an epoch;
+- `record.json`: the scores, the same bits each time on one machine;
+- `provenance.json`: seconds, date, memory, versions, commit: never compared.
+
+The digest covers the settings, the data's fingerprint, the thread count and the code
+that training depends on; so a changed loss is a new run. Scores carry a hash of the
+code that made them and are made again, from the same weights, when it changes.
+"""
+
+import errno
+import hashlib
+import json
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from filelock import FileLock
+from safetensors.torch import save_file
+from torch import nn
+
+from helpers import paths
+from helpers.data import catalog
+from helpers.lab import recipes
+from helpers.lab.code import SCORING, TRAINING, code_hash
+from helpers.lab.fit import CHECKPOINT, fit
+from helpers.lab.weights import Report, load_weights
+from helpers.report.margins import is_trained_out
+from helpers.report.provenance import provenance
+from helpers.settings import Refused, RunSettings
+
+FILES = (
+    "config.json",
+    "model.safetensors",
+    "history.csv",
+    "record.json",
+    "provenance.json",
+)
+SPACE = 300  # MB that must be free before a training begins
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run in its folder."""
+
+    settings: RunSettings
+    folder: Path
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The scores."""
+        return json.loads((self.folder / "record.json").read_text("utf-8"))
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Seconds, date, device, versions, commit, of training and of scoring."""
+        return json.loads((self.folder / "provenance.json").read_text("utf-8"))
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch: epoch, and the epoch's means of loss, accuracy ..."""
+        return pd.read_csv(self.folder / "history.csv", float_precision="round_trip")
+
+    def model(self) -> nn.Module:
+        """Return the network with its trained weights, in evaluation mode."""
+        model = recipes.network(self.settings)
+        model.load_state_dict(load_weights(self.folder / "model.safetensors"))
+        return model.to(self.settings.device).eval()
+
+
+def check(settings: RunSettings) -> None:
+    """Raise `Refused` if data or device are not there; trains and reads nothing."""
+    catalog.check(settings.data)
+    kind, _, number = settings.device.partition(":")
+    there = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if int(number or 0) >= there.get(kind, 0):
+        names = [name for name, count in there.items() if count]
+        raise Refused(
+            f"device '{settings.device}' is not there: this machine has "
+            f"{', '.join(names)}"
+        )
+    recipes.check(settings)
+
+
+def digest(settings: RunSettings) -> str:
+    """Return the run's digest: of settings, data, thread count and training code."""
+    values = settings.model_dump()
+    values["data"]["name"] = catalog.fingerprint(settings.data)
+    text = json.dumps(values, sort_keys=True) + code_hash(TRAINING)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def place(settings: RunSettings) -> Path:
+    """Return the folder in which the run lies, or would lie."""
+    data = re.sub(r"[^A-Za-z0-9]+", "-", Path(settings.data.name).name).strip("-")
+    name = f"seed{settings.seed}-{digest(settings)}"
+    return paths.runs() / data / recipes.label(settings) / name
+
+
+def is_whole(folder: Path) -> bool:
+    """Tell whether all files of a run are there."""
+    return all((folder / name).is_file() for name in FILES)
+
+
+def train_or_load(settings: RunSettings, report: Report | None = None) -> Run:
+    """Return the run with these settings: from its folder, else trained now.
+
+    An interrupted training goes on from its last whole epoch. Two processes that ask
+    for the same run at once train it once.
+
+    Raises `Refused` for data, device or disk that will not do.
+    """
+    check(settings)
+    folder = place(settings)
+    run = Run(settings, folder)
+    if is_whole(folder) and run.record["scored_by"] == code_hash(SCORING):
+        return run
+    locks = paths.runs() / ".locks"
+    try:
+        paths.require_space(folder, SPACE)
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{folder.name}.lock"):
+            if not is_whole(folder):
+                _train(settings, folder, report)
+            elif run.record["scored_by"] != code_hash(SCORING):
+                _score_again(run)
+    except OSError as error:
+        if error.errno not in (None, errno.ENOSPC, errno.EACCES, errno.EROFS):
+            raise
+        raise Refused(
+            f"run '{folder.name}' cannot be written: {error}; what was trained is kept "
+            "and goes on when asked again"
+        ) from None
+    return Run(settings, folder)
+
+
+def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
+    started = time.monotonic()
+    partial = folder.with_name(f"{folder.name}.partial")
+    if folder.exists():  # not whole: a file was lost
+        shutil.rmtree(folder)
+    module, tensors = recipes.module_and_tensors(settings)
+    history = fit(
+        module,
+        tensors,
+        epochs=settings.method.epochs,
+        batch=settings.method.batch,
+        seed=settings.seed,
+        folder=partial,
+        threads=settings.threads,
+        device=settings.device,
+        report=report,
+    )
+    weights = {k: v.cpu().contiguous() for k, v in module.model.state_dict().items()}
+    save_file(weights, partial / "model.safetensors")
+    history.to_csv(partial / "history.csv", index=False)
+    trained = time.monotonic()
+    run = Run(settings, partial)
+    _write_json(partial / "config.json", settings.model_dump())
+    _write_json(partial / "record.json", _record(run))
+    _write_json(
+        partial / "provenance.json",
+        {
+            "training": provenance(
+                trained - started, settings.device, settings.threads
+            ),
+            "scoring": provenance(
+                time.monotonic() - trained, settings.device, settings.threads
+            ),
+        },
+    )
+    (partial / CHECKPOINT).unlink(missing_ok=True)
+    for left in (*partial.glob("*.damaged"), *partial.glob("*.writing")):
+        left.unlink()
+    partial.rename(folder)
+
+
+def _score_again(run: Run) -> None:
+    started = time.monotonic()
+    record = _record(run)
+    both = dict(run.provenance)
+    both["scoring"] = provenance(
+        time.monotonic() - started, run.settings.device, run.settings.threads
+    )
+    _write_json(run.folder / "provenance.json", both)
+    _write_json(run.folder / "record.json", record)
+
+
+def _record(run: Run) -> dict[str, Any]:
+    kept = torch.get_num_threads()
+    torch.set_num_threads(run.settings.threads)
+    try:
+        scores = recipes.score(run.settings, run.model())
+    finally:
+        torch.set_num_threads(kept)
+    accuracy = run.history["accuracy"].tolist()
+    return {
+        "scored_by": code_hash(SCORING),
+        "training_accuracy": accuracy[-1],
+        "trained_out": is_trained_out(accuracy),
+        **scores,
+    }
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    beside = path.with_suffix(".writing")
+    beside.write_text(json.dumps(content, indent=1, allow_nan=False), "utf-8")
+    beside.replace(path)

@@ -1,0 +1,1 @@
+"""Text towers, prompts and the embedded vision-language model."""

@@ -1,0 +1,1 @@
+"""Training modules, one a method: the training step is the equation."""

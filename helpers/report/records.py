@@ -1,0 +1,37 @@
+"""The committed records of long runs, and where a run comes from, in a few words."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from helpers import paths
+from helpers.settings import Refused
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return the record `book/records/<name>.json`.
+
+    Raises `Refused` with the nearest name if it is not there.
+    """
+    file = paths.records() / f"{name}.json"
+    if not file.is_file():
+        known = sorted(path.stem for path in paths.records().glob("*.json"))
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else "make it with --record"
+        raise Refused(f"record '{name}' is not in {file.parent}: {hint}")
+    return json.loads(file.read_text("utf-8"))
+
+
+def origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a table shows of a run: commit, device, threads, seconds, date."""
+    training, scoring = provenance["training"], provenance["scoring"]
+    return {
+        "commit": training["commit"][:9] + ("+" if training["dirty"] else ""),
+        "device": training["device"],
+        "threads": training["threads"],
+        "torch": training["versions"]["torch"],
+        "training, s": training["seconds"],
+        "scoring, s": scoring["seconds"],
+        "date": training["date"][:10],
+    }

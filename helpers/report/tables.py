@@ -1,0 +1,64 @@
+"""Tables of the book: tidy frames, shown with few digits and no index."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from helpers.report import margins
+
+
+def show(frame: pd.DataFrame, digits: int = 3) -> Styler:
+    """Return the table as a page shows it: no index, numbers with `digits` digits."""
+    styler = frame.style.hide(axis="index").format(precision=digits, na_rep="—")
+    return styler.set_table_attributes('class="dataframe"')
+
+
+def of_maps(
+    records: Sequence[Mapping[str, Any]], scores: Sequence[str], correct: bool = False
+) -> pd.DataFrame:
+    """Return a row a map: the mean over pictures and seeds of each of its scores.
+
+    `records`: one a training seed, each with `maps[name][score]`, a list over pictures.
+    `correct`: on the pictures that the network gets right, alone.
+    """
+    rows = []
+    for name in records[0]["maps"]:
+        row: dict[str, Any] = {"map": name}
+        for score in scores:
+            values = np.array([r["maps"][name][score] for r in records], dtype=float)
+            if correct:
+                right = np.array([r["full_correct"] for r in records], dtype=bool)
+                values = np.where(right, values, np.nan)
+                row["pictures"] = int(right.sum())
+            row[score] = float(np.nanmean(values))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def of_checks(rows: Sequence[tuple[str, str, float, bool]]) -> pd.DataFrame:
+    """Return a table: property, what is needed, what was measured, does it hold."""
+    frame = pd.DataFrame(rows, columns=["property", "needed", "measured", "holds"])
+    frame["holds"] = frame["holds"].map({True: "yes", False: "NO"})
+    return frame
+
+
+def of_margins() -> pd.DataFrame:
+    """Return the committed margins: metric, direction, margin, unit."""
+    kept = margins.load()
+    return pd.DataFrame(
+        {
+            "metric": metric.label,
+            "better": "higher" if metric.higher_is_better else "lower",
+            "margin": metric.margin,
+            "unit": metric.unit,
+        }
+        for metric in kept.metrics.values()
+    )
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the standard deviation over seeds, or NaN for a single one."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")

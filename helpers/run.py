@@ -1,0 +1,182 @@
+"""Run a chapter: `python -m helpers.run 00_laboratory -p 'seeds=[1, 2]'`.
+
+Names, types and ranges are checked before a kernel starts. The missing runs are
+trained first, two at a time; then the notebook is executed. The executed copy goes to
+`runs/chapters/`; `--publish` alone writes `book/chapters/`, and a failed execution
+replaces nothing.
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_variable] = "1"  # one thread a process, kernels and workers too
+
+from helpers import paths
+from helpers.chapters import CHAPTERS, Chapter
+from helpers.execute import ChapterFailed, Execution, execute, published, stamp
+from helpers.lab.grid import grid
+from helpers.report.provenance import provenance
+from helpers.settings import Refused, nearest
+
+PROFILES = ("smoke", "book", "study")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status; a refusal is one line."""
+    given = _parser().parse_args(arguments)
+    try:
+        if given.chapter == "all":
+            if given.parameter:
+                raise Refused("-p belongs to one chapter: name it instead of 'all'")
+            names = list(CHAPTERS)
+        else:
+            if given.chapter not in CHAPTERS:
+                raise Refused(
+                    f"unknown chapter '{given.chapter}'"
+                    f"{nearest(given.chapter, [*CHAPTERS, 'all'])}"
+                )
+            names = [given.chapter]
+        chapters = {
+            name: chapter_of(name, given.profile, given.parameter) for name in names
+        }
+        for chapter in chapters.values():
+            chapter.check()
+        return _run(chapters, given)
+    except (Refused, ChapterFailed) as refusal:
+        print(f"helpers.run: {refusal}", file=sys.stderr)
+        return 2 if isinstance(refusal, Refused) else 1
+    except KeyboardInterrupt:
+        print(
+            "helpers.run: stopped; runs go on from their last epoch when asked again",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def chapter_of(name: str, profile: str, parameters: Sequence[str]) -> Chapter:
+    """Return a chapter's checked parameters: defaults, profile, then `name=value`s."""
+    values = profile_values(profile, name)
+    for text in parameters:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise Refused(f"-p '{text}' has no value: write -p 'name=value'")
+        values[key.strip()] = value_of(value.strip())
+    return CHAPTERS[name].of(values)
+
+
+def profile_values(profile: str, chapter: str) -> dict[str, Any]:
+    """Return the parameters that a profile sets for a chapter."""
+    file = paths.root() / "nbs" / "profiles" / f"{profile}.yml"
+    try:
+        whole = yaml.safe_load(file.read_text("utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise Refused(f"profile '{file}' cannot be read: {error}") from None
+    values = whole.get(chapter, {})
+    if not isinstance(values, Mapping):
+        raise Refused(f"profile '{file}': {chapter} must hold name: value lines")
+    return dict(values)
+
+
+def value_of(text: str) -> Any:
+    """Return a Python literal, true or false, or else the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _run(chapters: Mapping[str, Chapter], given: argparse.Namespace) -> int:
+    wanted: dict[str, tuple[Chapter, str]] = {}
+    for name, chapter in chapters.items():
+        mark = stamp(name, chapter.model_dump(), given.profile)
+        if given.publish and published(name) == mark:
+            print(f"chapter {name}: nothing changed, kept")
+        else:
+            wanted[name] = (chapter, mark)
+    if not wanted:
+        return 0
+    started = time.monotonic()
+    grid([run for chapter, _ in wanted.values() for run in chapter.runs()], print)
+    if given.record:
+        for name, (chapter, _) in wanted.items():
+            print(f"record: {keep_record(name, chapter, given.profile, started)}")
+    executions = [
+        Execution(
+            chapter=name,
+            parameters=chapter.model_dump(),
+            profile=given.profile,
+            stamp=mark,
+            label=label(chapter, given.profile),
+            publish=given.publish,
+        )
+        for name, (chapter, mark) in wanted.items()
+    ]
+    with ThreadPoolExecutor(2) as kernels:
+        for done, execution in enumerate(kernels.map(execute, executions), 1):
+            spent = time.monotonic() - started
+            print(
+                f"chapter {done} of {len(executions)} done: {execution}, {spent:.0f} s"
+            )
+    return 0
+
+
+def keep_record(name: str, chapter: Chapter, profile: str, started: float) -> Path:
+    """Write the chapter's numbers with their provenance to `book/records/`."""
+    record = {
+        "chapter": name,
+        "profile": profile,
+        **chapter.summary(chapter.trained()),
+        "provenance": provenance(time.monotonic() - started, threads=1),
+    }
+    file = paths.records() / f"{name}-{profile}.json"
+    beside = file.with_suffix(".writing")
+    beside.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8")
+    beside.replace(file)
+    return file
+
+
+def label(chapter: Chapter, profile: str) -> str:
+    """Return what tells this execution from others: the profile and a hash."""
+    text = json.dumps(chapter.model_dump(), sort_keys=True)
+    return f"{profile}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.run", description="Run a chapter of the book."
+    )
+    parser.add_argument("chapter", help=f"{', '.join(CHAPTERS)}, or all")
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the chapter, as often as needed; quote brackets",
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="book")
+    parser.add_argument(
+        "--publish", action="store_true", help="put the result into book/chapters/"
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="keep the numbers in book/records/"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""Validated settings: of data, of methods, of a run.
+
+A setting that is unknown, of the wrong type or out of range is refused in one line
+(`Refused`), before anything is loaded or trained.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class Refused(ValueError):  # noqa: N818 - the word a reader meets in the message
+    """Input that cannot be used, with one line that names it and the remedy."""
+
+
+class Settings(BaseModel):
+    """A frozen set of checked values; no unknown name, no silent conversion."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the settings with these values, or raise `Refused` in one line."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise Refused(one_line(error, list(cls.model_fields))) from None
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return "; did you mean 'x'?" for the closest known name, else all of them."""
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known)}"
+
+
+def one_line(error: ValidationError, known: list[str]) -> str:
+    """Return all faults of a validation error in one line, each with its name."""
+    lines = []
+    for fault in error.errors():
+        name = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"unknown parameter '{name}'{nearest(name, known)}")
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            message = message[0].lower() + message[1:]
+            shown = repr(fault["input"])
+            shown = shown if len(shown) < 80 else shown[:76] + " ..."
+            lines.append(f"parameter '{name}' = {shown}: {message}")
+    return "; ".join(lines)
+
+
+class DataSettings(Settings):
+    """Which pictures: a name of `helpers.data.catalog`, and how many of what size."""
+
+    name: str = "scenes"
+    size: int = Field(64, ge=16, le=256)  # pixels a side
+    train: int = Field(1500, ge=2)  # training pictures
+    test: int = Field(1000, ge=2)  # test pictures, and half as many to validate
+    cue: float = Field(0.0, ge=-1 / 7, le=1)  # class and background, training scenes
+    seed: int = Field(0, ge=0)  # of the pictures, not of the training
+
+
+class CrossEntropy(Settings):
+    """A classifier trained with cross-entropy alone: the baseline.
+
+    SGD with momentum and the schedule lr cos(7 pi k / 16 K) at step k of K.
+    """
+
+    name: Literal["ce"] = "ce"
+    backbone: Literal["scene-resnet", "resnet20", "resnet56"] = "scene-resnet"
+    epochs: int = Field(26, ge=1, le=1000)
+    batch: int = Field(32, ge=2)
+    lr: float = Field(0.05, gt=0, le=10)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(1e-4, ge=0)
+    flip: bool = False  # mirror half of the pictures
+    shift: int = Field(0, ge=0, le=16)  # crop after padding by so many pixels
+
+
+class TinyClip(Settings):
+    """A small CLIP trained on scenes and their captions."""
+
+    name: Literal["tiny-clip"] = "tiny-clip"
+    captions: Literal["aligned", "shuffled"] = "aligned"
+    epochs: int = Field(10, ge=1, le=1000)
+    batch: int = Field(64, ge=2)
+    lr: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(0.05, ge=0)
+
+
+Method = Annotated[CrossEntropy | TinyClip, Field(discriminator="name")]
+
+
+class RunSettings(Settings):
+    """One training: all that decides its weights."""
+
+    data: DataSettings = DataSettings()
+    method: Method = CrossEntropy()
+    seed: int = Field(1, ge=0)  # of initialisation, order, augmentation, dropout
+    threads: int = Field(1, ge=1)  # 1 and 2 threads give different weights
+    device: str = "cpu"

@@ -1,0 +1,17 @@
+"""Backbones that hand out feature maps."""
+
+from helpers.vision.resnet import CifarResNet, SceneResNet, initialise
+
+BACKBONES = {
+    "scene-resnet": lambda classes: SceneResNet(classes),
+    "resnet20": lambda classes: CifarResNet(classes, depth=20),
+    "resnet56": lambda classes: CifarResNet(classes, depth=56),
+}
+
+
+def backbone(name: str, classes: int) -> SceneResNet | CifarResNet:
+    """Return an untrained network by name; raises `KeyError` for an unknown one."""
+    return BACKBONES[name](classes)
+
+
+__all__ = ["BACKBONES", "CifarResNet", "SceneResNet", "backbone", "initialise"]

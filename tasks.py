@@ -1,0 +1,219 @@
+"""The commands of this book, with nothing but Python's standard library.
+
+    python tasks.py book     environment, runs, chapters, site
+    python tasks.py test     every check, and every chapter in small
+    python tasks.py site     the site alone, from chapters that are there
+    python tasks.py lab      JupyterLab with notebooks paired to their scripts
+    python tasks.py sync     bring nbs/*.ipynb to their .py
+    python tasks.py bench    the benchmarks
+    python tasks.py fresh    drop runs, executed chapters and the site
+
+The environment is made in .venv, or in the folder that the variable VENV names, with
+the tested versions of constraints.txt (CONSTRAINTS= empty: with the ranges alone).
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("VENV", ROOT / ".venv")).absolute()
+SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
+SPACE = 8  # GB for environment, runs and site
+SITE = ROOT / "_build" / "html"
+
+
+class Stop(Exception):
+    """What stops a command, in one line."""
+
+
+def check_machine() -> None:
+    """Check Python, its venv module and the disk; name the remedy."""
+    if not (3, 11) <= sys.version_info[:2] < (3, 14):
+        raise Stop(
+            f"Python 3.11 to 3.13 is needed, this is {sys.version.split()[0]}: run "
+            "`make PYTHON=python3.12 ...` or `python3.12 tasks.py ...`"
+        )
+    if not PYTHON.exists():
+        if importlib.util.find_spec("ensurepip") is None:
+            major, minor = sys.version_info[:2]
+            raise Stop(
+                "this Python cannot make environments: install its venv module "
+                f"(Debian, Ubuntu: apt install python{major}.{minor}-venv)"
+            )
+        at = next(folder for folder in (VENV, *VENV.parents) if folder.exists())
+        free = shutil.disk_usage(at).free / 2**30
+        if free < SPACE:
+            raise Stop(
+                f"{at} has {free:.1f} GB free, {SPACE} GB are needed: free some, or "
+                "set VENV to a folder on another disk"
+            )
+
+
+def environment(extra: str) -> None:
+    """Make or update the environment with an extra of pyproject.toml."""
+    constraints = os.environ.get("CONSTRAINTS", "constraints.txt")
+    stamp = VENV / f".stamp-{extra}"
+    # "test" holds all that "book" needs
+    stamps = {"book": ("book", "test"), "test": ("test",)}[extra]
+    mark = hashlib.sha256(constraints.encode())
+    for name in ("pyproject.toml", "constraints.txt"):
+        mark.update((ROOT / name).read_bytes())
+    want = f"{mark.hexdigest()} {ROOT}"
+    for name in stamps:
+        file = VENV / f".stamp-{name}"
+        if PYTHON.exists() and file.exists() and file.read_text("utf-8") == want:
+            return
+    say(f"environment: {VENV} (downloads some GB the first time)")
+    if not PYTHON.exists():
+        call(sys.executable, "-m", "venv", VENV)
+    words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if constraints:
+        words += ["-c", ROOT / constraints]
+    call(PYTHON, *words, "-e", f"{ROOT}[{extra}]")
+    stamp.write_text(want, "utf-8")
+
+
+def book() -> None:
+    """Environment, grid of runs, chapters, site; prints the path to open."""
+    environment("book")
+    python("-m", "helpers.run", "all", "--profile", "book", "--publish")
+    site()
+
+
+def site() -> None:
+    """Build the site from the executed chapters, warnings as errors."""
+    environment("book")
+    chapters = sorted((ROOT / "nbs").glob("[0-9][0-9]_*.py"))
+    missing = [
+        file.stem
+        for file in chapters
+        if not (ROOT / "book" / "chapters" / f"{file.stem}.ipynb").is_file()
+    ]
+    if missing:
+        raise Stop(f"chapter {missing[0]} was not executed yet: run `make book` first")
+    build_site()
+    say(f"the book: {SITE / 'index.html'}")
+
+
+def build_site() -> None:
+    """Run Jupyter Book; its log is shown only where it fails."""
+    say("site: building")
+    shutil.rmtree(SITE, ignore_errors=True)
+    words = ["jupyter-book", "build", "book", "-W", "-n", "--keep-going"]
+    done = subprocess.run(
+        [SCRIPTS / words[0], *words[1:]],
+        cwd=ROOT,
+        env=surroundings(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if done.returncode:
+        print(done.stdout[-8000:])
+        raise Stop("the site was not built: see the warnings above")
+
+
+def test() -> None:
+    """Style, types, spelling, the chapters in small, their site, and all tests."""
+    environment("test")
+    python("-m", "ruff", "check", ".")
+    python("-m", "ruff", "format", "--check", "--quiet", ".")
+    python("-m", "mypy")
+    python("-m", "codespell_lib", "--toml", "pyproject.toml")
+    more = sys.argv[2:]
+    python("-m", "pytest", "-n", "2", "--dist", "loadgroup", *more)
+
+
+def lab() -> None:
+    """Open JupyterLab in nbs/, notebooks paired to their scripts."""
+    environment("book")
+    call(PYTHON, "-m", "pip", "install", "--quiet", "jupyterlab>=4,<5")
+    sync()
+    call(SCRIPTS / "jupyter-lab", "nbs")
+
+
+def sync() -> None:
+    """Bring nbs/*.ipynb to their .py: the scripts are the source."""
+    environment("book")
+    for script in sorted((ROOT / "nbs").glob("[0-9][0-9]_*.py")):
+        call(SCRIPTS / "jupytext", "--quiet", "--to", "ipynb", "--update", script)
+
+
+def bench() -> None:
+    """Run the benchmarks: ratios of interleaved pairs."""
+    environment("test")
+    for script in sorted((ROOT / "tests" / "benchmarks").glob("bench_*.py")):
+        python(script)
+
+
+def fresh() -> None:
+    """Drop runs, executed chapters and the site; the environment stays."""
+    for folder in ("runs", "book/chapters", "_build"):
+        shutil.rmtree(ROOT / folder, ignore_errors=True)
+    say("dropped: runs, book/chapters, _build")
+
+
+def python(*words: object) -> None:
+    """Run the environment's Python."""
+    call(PYTHON, *words)
+
+
+def call(*words: object) -> None:
+    """Run a command at the root; stop if it fails."""
+    done = subprocess.run(
+        [str(word) for word in words], cwd=ROOT, env=surroundings(), check=False
+    )
+    if done.returncode:
+        shown = " ".join(str(word) for word in words[1:5])
+        raise Stop(f"`{shown} ...` failed with status {done.returncode}")
+
+
+def surroundings() -> dict[str, str]:
+    """Return the environment variables of all commands: one thread a process."""
+    one = dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"
+    )
+    path = f"{SCRIPTS}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, **one, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def say(text: str) -> None:
+    """Print a line with the seconds since the start."""
+    print(f"[{time.monotonic() - STARTED:4.0f} s] {text}", flush=True)
+
+
+STARTED = time.monotonic()
+COMMANDS = {
+    task.__name__: task for task in (book, test, site, lab, sync, bench, fresh)
+}
+
+
+def main() -> int:
+    """Run the command that is named; return the exit status."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "help"
+    if name not in COMMANDS:
+        print(__doc__)
+        return 0 if name in ("help", "-h", "--help") else 2
+    try:
+        check_machine()
+        COMMANDS[name]()
+    except Stop as reason:
+        print(f"tasks.py {name}: {reason}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"tasks.py {name}: stopped; call it again to go on", file=sys.stderr)
+        return 130
+    say("done")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

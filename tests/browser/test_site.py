@@ -1,0 +1,133 @@
+"""The built site, as a reader meets it: every page, in a browser, without network."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+if os.environ.get("CI") != "true":  # there, a missing browser is a failure
+    pytest.importorskip("playwright.sync_api")
+import sitecheck
+
+pytestmark = pytest.mark.browser
+
+PLANTED = {
+    "external request": [
+        '<img alt="x" src="https://example.org/x.png">',
+        '<script src="https://example.org/x.js"></script>',
+    ],
+    "mathematics with an error": [
+        r'<div class="math">\[\left( x\]</div>',
+        r'<div class="math">\[\undefinedmacro\]</div>',
+    ],
+    "mathematics not rendered": [
+        '<div class="math">x^2</div>',
+        r'<div class="math">\[\frac{1\]</div>',
+    ],
+    "mathematics too wide": [r'<div class="math">\[' + "x + " * 80 + r"x\]</div>"],
+    "broken image": ['<img alt="x" src="no-such-picture.png">'],
+    "failed request": ['<script src="no-such-script.js"></script>'],
+    "no alt text": ['<img src="_static/favicon.svg">'],
+    "console error": ['<script>console.error("planted")</script>'],
+    "page error": ['<script>throw new Error("planted")</script>'],
+    "error output": [
+        '<div class="cell_output"><pre>Traceback (most recent call last)</pre></div>',
+        '<div class="cell_output"><pre>ValueError: planted</pre></div>',
+        '<div class="cell_output"><div class="output stderr">planted</div></div>',
+    ],
+    "unrendered markup": [
+        "<p>{{ r.planted }}</p>",
+        "<p>as {cite}<code>planted</code> shows</p>",
+        "<p>::: note</p>",
+    ],
+    "text hard to read": ['<p style="color: #ddd; background: #fff">planted</p>'],
+    "page wider than the window": ['<div style="width: 3000px">planted</div>'],
+    "content cut off": [
+        '<div style="overflow: hidden"><p style="width: 3000px">planted</p></div>'
+    ],
+}
+CASES = [(kind, html) for kind, plants in PLANTED.items() for html in plants]
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_every_page_is_sound(browser, site: Path, scheme: str) -> None:
+    faults = sitecheck.check_site(browser, site, scheme)
+    assert not faults, "\n".join(" | ".join(fault) for fault in faults)
+
+
+def test_links_lead_somewhere(site: Path) -> None:
+    faults = sitecheck.check_links(site)
+    assert not faults, "\n".join(" | ".join(fault) for fault in faults)
+
+
+def test_no_page_tells_where_it_was_built(site: Path) -> None:
+    places = [str(Path(__file__).parents[2]) + os.sep, str(Path.home()) + os.sep]
+    for path in [*site.rglob("*.html"), *site.rglob("*.ipynb"), *site.rglob("*.js")]:
+        text = path.read_text("utf8", errors="replace")
+        assert not [place for place in places if len(place) > 1 and place in text], path
+
+
+@pytest.fixture(scope="module")
+def garden(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound page of the site, copied once for each fault, with that fault in it."""
+    folder = tmp_path_factory.mktemp("garden")
+    shutil.copytree(site / "_static", folder / "_static")
+    shutil.copy(site / "searchindex.js", folder)
+    page = (site / "bibliography.html").read_text("utf8")
+    before, end, after = page.partition("</article>")
+    assert end
+    mathjax = '<script defer src="_static/tex-svg-full.js"></script>'
+    for number, (_, html) in enumerate([("none", ""), *CASES]):
+        text = before + html + mathjax + end + after
+        (folder / f"{number}.html").write_text(text, "utf8")
+    return folder
+
+
+def test_planted_faults_are_caught(browser, garden: Path) -> None:
+    faults = sitecheck.check_site(browser, garden, "http")
+    kinds = {(fault.page, fault.kind) for fault in faults}
+    assert not [fault for fault in faults if fault.page == "0.html"]
+    for number, (kind, html) in enumerate(CASES, start=1):
+        assert (f"{number}.html", kind) in kinds, html
+
+
+def test_dead_links_are_caught(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<p id="here"></p><a href="#here"></a><a href="b.html#x%20y"></a>'
+        '<a href="no.html"></a><a href="b.html#no"></a><a href="https://e.org"></a>'
+    )
+    (tmp_path / "b.html").write_text('<p id="x y"></p>')
+    kinds = [(fault.kind, fault.detail) for fault in sitecheck.check_links(tmp_path)]
+    assert kinds == [("dead anchor", "b.html#no"), ("dead link", "no.html")]
+
+
+def test_chapters_end_with_provenance_and_hide_solutions(browser, site: Path) -> None:
+    chapters = [name for name in sitecheck.pages(site) if name.startswith("chapters/")]
+    assert chapters
+    with sitecheck.watched(browser, site.resolve().as_uri()) as (tab, faults):
+        for name in chapters:
+            tab.goto(f"{site.resolve().as_uri()}/{name}")
+            assert tab.locator("section.provenance tr").count() >= 5, name
+            solutions = tab.locator("div.solution.dropdown")
+            assert tab.locator("div.exercise").count() > 0, name
+            assert solutions.count() > 0, name
+            for one in solutions.all():
+                body = one.locator(".section, section, .solution-content").first
+                assert not body.is_visible(), name
+                one.locator("button.toggle-button").first.click()
+                assert body.is_visible(), name
+    assert not faults
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_search_finds(browser, site: Path, scheme: str) -> None:
+    with (
+        sitecheck.address(site, scheme) as base,
+        sitecheck.watched(browser, base) as (tab, faults),
+    ):
+        tab.goto(f"{base}/search.html?q=saliency")
+        tab.wait_for_selector("#search-results li", timeout=10_000)
+        tab.wait_for_timeout(sitecheck.SETTLE)
+    # From the disk a browser refuses the excerpts under the hits, and says so.
+    assert not [fault for fault in faults if scheme == "http"]
