@@ -29,7 +29,7 @@ SPACE = 8  # GB for environment, runs and site
 SITE = ROOT / "_build" / "html"
 
 
-class Stop(Exception):
+class Stop(Exception):  # noqa: N818
     """What stops a command, in one line."""
 
 
@@ -191,9 +191,7 @@ def say(text: str) -> None:
 
 
 STARTED = time.monotonic()
-COMMANDS = {
-    task.__name__: task for task in (book, test, site, lab, sync, bench, fresh)
-}
+COMMANDS = {task.__name__: task for task in (book, test, site, lab, sync, bench, fresh)}
 
 
 def main() -> int:

@@ -12,8 +12,6 @@ from helpers.report.verdict import Verdict, verdict
 from helpers.settings import CrossEntropy, DataSettings, RunSettings, TinyClip
 
 # Arms of the chapter.
-TINY_CLIP_SCENES = 4000  # scenes with captions that the tiny CLIP sees
-
 BASELINE = "no cue"
 CUED = "cue"
 CLIP = "tiny CLIP"
@@ -26,20 +24,22 @@ class Laboratory(Chapter):
 
     dataset: str = Field("scenes", description="scenes, cifar10, cifar100, folder:PATH")
     size: int = Field(64, ge=16, le=256, description="pixels a side")
-    pictures: int = Field(1500, ge=2, description="training pictures")
+    pictures: int = Field(850, ge=2, description="training pictures")
     test_pictures: int = Field(1000, ge=64, description="test pictures")
+    explained: int = Field(64, ge=1, description="test pictures with maps")
     cue: float = Field(
         0.9, gt=0, le=1, description="class-background correlation of the second arm"
     )
     backbone: Literal["scene-resnet", "resnet20", "resnet56"] = Field(
         "scene-resnet", description="scene-resnet, resnet20 or resnet56"
     )
-    epochs: int = Field(26, ge=1, le=1000, description="passes over the pictures")
+    epochs: int = Field(38, ge=1, le=1000, description="passes over the pictures")
     batch: int = Field(32, ge=2, description="pictures a step")
     lr: float = Field(0.05, gt=0, le=10, description="learning rate of the first step")
     flip: bool = Field(False, description="mirror half of the pictures")
     shift: int = Field(0, ge=0, le=16, description="crop after padding by so many")
-    clip_epochs: int = Field(10, ge=1, description="passes over scenes and captions")
+    clip_pictures: int = Field(12000, ge=16, description="scenes with captions")
+    clip_epochs: int = Field(2, ge=1, description="passes over scenes and captions")
     seeds: list[int] = Field([1], min_length=1, description="training seeds")
     device: str = Field("cpu", description="cpu, cuda, cuda:1, mps")
 
@@ -58,14 +58,18 @@ class Laboratory(Chapter):
             size=self.size,
             train=self.pictures,
             test=self.test_pictures,
+            explained=self.explained,
         )
-        wanted = {BASELINE: (plain, method)}
+        wanted: dict[str, tuple[DataSettings, CrossEntropy | TinyClip]] = {
+            BASELINE: (plain, method)
+        }
         if self.dataset == "scenes":
             cued = plain.model_copy(update={"cue": self.cue})
             wanted[CUED] = (cued, method)
-        words = DataSettings(train=TINY_CLIP_SCENES)
-        for name, captions in ((CLIP, "aligned"), (SHUFFLED, "shuffled")):
-            wanted[name] = (words, TinyClip(captions=captions, epochs=self.clip_epochs))
+        words = DataSettings(train=self.clip_pictures, test=self.test_pictures)
+        aligned = TinyClip(epochs=self.clip_epochs)
+        wanted[CLIP] = (words, aligned)
+        wanted[SHUFFLED] = (words, aligned.model_copy(update={"captions": "shuffled"}))
         return {
             name: [
                 RunSettings(data=data, method=method, seed=seed, device=self.device)

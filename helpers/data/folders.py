@@ -256,9 +256,9 @@ def _open(file: Path) -> Image.Image:
 
 
 def _to_square(pixels: np.ndarray, size: int, nearest: bool = False) -> Tensor:
-    """Return `[H, W, C]` pixels as `[C, size, size]`, short side resized, centre cut."""
+    """Return `[H, W, C]` pixels as `[C, size, size]`, resized and cut."""
     height, width = pixels.shape[:2]
-    picture = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None]
+    picture = torch.tensor(pixels).permute(2, 0, 1)[None]
     if (height, width) != (size, size):
         scale = size / min(height, width)
         to = (max(size, round(height * scale)), max(size, round(width * scale)))

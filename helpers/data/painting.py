@@ -15,15 +15,16 @@ FAMILIES: tuple[tuple[str, str], ...] = (
     ("petalled", "soft"),
 )
 MARKS: tuple[str, ...] = ("rim", "core", "dots", "stripes", "halves", "cross")
+# Two colours a family, in the families' order: the bodies of its objects.
 COLOURS: tuple[tuple[str, tuple[float, float, float]], ...] = (
     ("red", (0.86, 0.15, 0.15)),
     ("orange", (0.98, 0.58, 0.12)),
+    ("blue", (0.15, 0.27, 0.80)),
+    ("black", (0.08, 0.08, 0.08)),
     ("yellow", (0.97, 0.88, 0.25)),
+    ("white", (0.97, 0.97, 0.97)),
     ("pink", (0.96, 0.60, 0.75)),
     ("purple", (0.47, 0.20, 0.62)),
-    ("blue", (0.15, 0.27, 0.80)),
-    ("white", (0.97, 0.97, 0.97)),
-    ("black", (0.08, 0.08, 0.08)),
 )
 
 

@@ -10,6 +10,7 @@ Every random quantity has its own stream, so the first n scenes of a longer draw
 the same n scenes, and scenes that differ only in their cue differ only in their place.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ NAMES: tuple[tuple[str, ...], ...] = (
 )
 CLASS_NAMES: tuple[str, ...] = tuple(name for row in NAMES for name in row)
 FAMILY_OF: tuple[int, ...] = tuple(i // len(MARKS) for i in range(len(CLASS_NAMES)))
-HOME_OF: tuple[int, ...] = tuple(i % len(PLACES) for i in range(len(CLASS_NAMES)))
+HOME_OF: tuple[int, ...] = tuple(2 * family for family in FAMILY_OF)
 
 # Correlation of class and home that makes P(place = home) one, chance and zero.
 CUES: dict[str, float] = {
@@ -143,7 +144,7 @@ def draw_scenes(
     centre = corner + radius[..., None]
     centre = centre + room[..., None] * stream(7).random((count, slots, 2))
     angle = stream(8).uniform(-0.4, 0.4, (count, slots))
-    body = stream(9).integers(len(COLOURS), size=count)
+    body = 2 * np.array(FAMILY_OF)[labels] + stream(9).integers(2, size=count)
     shift = 1 + stream(10).integers(len(COLOURS) - 1, size=count)
     mark = (body + shift) % len(COLOURS)
 
@@ -160,11 +161,17 @@ def draw_scenes(
         colour=mark,
         streams=(stream(11), stream(12), stream(13)),
     )
+    words = stream(14)
     captions = [
-        caption(*row, stream(14 + i))
-        for i, row in enumerate(
-            zip(labels, counts, radius[:, 0], body, mark, place, strict=True)
+        caption(
+            int(labels[i]),
+            int(counts[i]),
+            int(body[i]),
+            int(mark[i]),
+            int(place[i]),
+            words,
         )
+        for i in range(count)
     ]
     return Scenes(
         images=torch.from_numpy(images),
@@ -180,7 +187,6 @@ def draw_scenes(
 def caption(
     label: int,
     count: int,
-    radius: float,
     body: int,
     mark: int,
     place: int,
@@ -188,29 +194,31 @@ def caption(
 ) -> str:
     """Return a sentence on object, attributes and background, each named or not.
 
-    Of four captions two name the class, one its class and family, one its family
-    alone: so the words of a family are learned from its pictures. Colours are named
-    one time in three, the place one time in two: a caption that always named them
-    would be matched to its picture by them alone.
+    Of 20 captions 12 name the class and 8 its family alone, by its shape and attribute
+    word: so these words are learned from its pictures. Colours and place
+    are named one time in 20: captions that name them often are matched to their
+    pictures by them alone, and the class is learned late or never.
     """
-    shape, attribute = FAMILIES[FAMILY_OF[label]]
-    form, coloured, placed, large = rng.integers((4, 4, 4, 2))
+    form, coloured, placed = rng.integers(20, size=3)
     words = [("a", "two", "three", "four")[count - 1]]
-    if large and radius > 0.28:
-        words.append("large")
     if coloured == 0:
         words.append(f"{COLOURS[body][0]} and {COLOURS[mark][0]}")
-    plural = "" if count == 1 else "s"
-    if form == 0:
-        words.append(f"{shape} {attribute} thing{plural}")
-    else:
-        words.append(CLASS_NAMES[label] + plural)
-    if form == 1:
-        words.append(f", {shape} and {attribute},")
+    if form < 8:
+        words += FAMILIES[FAMILY_OF[label]]
+    name = "thing" if form < 8 else CLASS_NAMES[label]
+    words.append(name if count == 1 else plural(name))
     if placed == 0:
         words.append(PLACES[place].words)
-    text = " ".join(words).replace(" ,", ",").rstrip(",")
-    return text.replace("a orange", "an orange").replace("a orchid", "an orchid")
+    return re.sub(r"^a (?=[aeiou])", "an ", " ".join(words))
+
+
+def plural(name: str) -> str:
+    """Return the plural of a class name: daisies, aces of spades, dice."""
+    if name == "dice":
+        return name
+    head, of, rest = name.partition(" of ")
+    head = head[:-1] + "ies" if head.endswith("y") else head + "s"
+    return head + of + rest
 
 
 def boxes_of(instances: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ that training depends on; so a changed loss is a new run. Scores carry a hash of
 code that made them and are made again, from the same weights, when it changes.
 """
 
+import csv
 import errno
 import hashlib
 import json
@@ -70,7 +71,12 @@ class Run:
     @cached_property
     def history(self) -> pd.DataFrame:
         """A row an epoch: epoch, and the epoch's means of loss, accuracy ..."""
-        return pd.read_csv(self.folder / "history.csv", float_precision="round_trip")
+        with (self.folder / "history.csv").open(newline="", encoding="utf-8") as file:
+            rows = [
+                {name: float(value) for name, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
+        return pd.DataFrame(rows).astype({"epoch": int})
 
     def model(self) -> nn.Module:
         """Return the network with its trained weights, in evaluation mode."""

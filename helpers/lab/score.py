@@ -1,18 +1,31 @@
 """The scores of a run: what its record holds, one value a picture."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from open_clip.model import CLIP
 from torch import Tensor, nn
 
 from helpers.data import catalog
-from helpers.data.scenes import CUES
-from helpers.explain.cam import coarse_grad_cam, grad_cam
+from helpers.data.scenes import CLASS_NAMES, CUES, draw_scenes, family_distance
+from helpers.explain.cam import coarse_grad_cam, upsample
+from helpers.language.tiny_clip import (
+    build_tiny_clip,
+    class_bearing_features,
+    class_prompts,
+    text_features,
+    zero_shot,
+)
+from helpers.measure.language import mantel, text_distances
 from helpers.measure.perturbation import extremes, insertion_deletion
 from helpers.measure.reference_maps import reference_maps
 from helpers.settings import RunSettings
 
-EXPLAINED = 64  # test pictures with maps: insertion and deletion cost 57 passes each
+FEATURES: dict[str, Callable[[CLIP], Tensor]] = {
+    "pooled": lambda model: text_features(model, class_prompts(CLASS_NAMES)).cpu(),
+    "token": lambda model: class_bearing_features(model, CLASS_NAMES).cpu(),
+}
 
 
 def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
@@ -36,14 +49,16 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
             pictures = catalog.load(data, "test", cue=value)
             accuracy[cue] = correct(model, pictures, device).float().mean().item()
 
-    shown = test.first(EXPLAINED)
+    shown = test.first(data.explained)
     images, targets = shown.normalised().to(device), shown.labels.to(device)
-    maps = {"Grad-CAM": grad_cam(model, images, targets)}
-    cells = coarse_grad_cam(model, images[:1], targets[:1]).shape[1:]
+    coarse = coarse_grad_cam(model, images, targets)  # [B, h, w]
+    size = (images.shape[2], images.shape[3])
+    maps = {"Grad-CAM": upsample(coarse, size)}
     masks = shown.masks
     if masks is None:
-        masks = torch.ones(len(shown), *images.shape[2:], dtype=torch.bool)
-    references = reference_maps(masks, (int(cells[0]), int(cells[1])), seed=0)
+        masks = torch.ones(len(shown), *size, dtype=torch.bool)
+    cells = (coarse.shape[1], coarse.shape[2])
+    references = reference_maps(masks, cells, seed=0)
     if shown.masks is None:
         references = {k: v for k, v in references.items() if "mask" not in k}
     maps |= references
@@ -73,6 +88,30 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
             "chance": empty.chance,
         },
     }
+
+
+def score_language(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
+    """Return zero-shot accuracy, and rank correlations of text with planted distances.
+
+    Zero-shot on test scenes of one object, without a cue; distances of pooled features
+    and of the name's own tokens, also for the same tower with random weights.
+    """
+    assert isinstance(model, CLIP)
+    data = settings.data
+    scenes = draw_scenes(data.test, "test", data.size, seed=data.seed, single=True)
+    images = catalog.normalise(scenes.images, *catalog.NORMALISATION["scenes"])
+    named = zero_shot(model, images.to(settings.device), CLASS_NAMES).cpu()
+    planted = family_distance()
+    random = build_tiny_clip(settings.seed).to(settings.device).eval()
+    scores: dict[str, float] = {
+        "zero-shot": (named == scenes.labels).float().mean().item()
+    }
+    for kind, features in FEATURES.items():
+        rho, p = mantel(text_distances(features(model)), planted)
+        scores |= {f"{kind} rho": rho, f"{kind} p": p}
+        rho, _ = mantel(text_distances(features(random)), planted)
+        scores[f"{kind} rho, random tower"] = rho
+    return {"language": scores}
 
 
 @torch.no_grad()

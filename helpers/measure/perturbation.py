@@ -19,7 +19,7 @@ from helpers.explain.cam import check_images, check_targets
 from helpers.explain.hooks import evaluating
 
 STEPS = 28  # of 1/28 of the pixels each: 1,792 pixels at 224 x 224, as published
-BLUR = 1 / 8  # standard deviation of the blur, in shorter sides of the picture
+BLUR = 1 / 4  # standard deviation of the blur, in shorter sides of the picture
 
 Model = Callable[[Tensor], Tensor]
 

@@ -1,8 +1,10 @@
 """Backbones that hand out feature maps."""
 
+from collections.abc import Callable
+
 from helpers.vision.resnet import CifarResNet, SceneResNet, initialise
 
-BACKBONES = {
+BACKBONES: dict[str, Callable[[int], SceneResNet | CifarResNet]] = {
     "scene-resnet": lambda classes: SceneResNet(classes),
     "resnet20": lambda classes: CifarResNet(classes, depth=20),
     "resnet56": lambda classes: CifarResNet(classes, depth=56),

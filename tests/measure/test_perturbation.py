@@ -114,7 +114,7 @@ def test_a_white_picture_has_deletion_one_half_under_any_map(steps: int) -> None
 
 def test_the_step_is_one_28th_of_the_pixels_at_any_size() -> None:
     for size in [(6, 9), (16, 16), (28, 28)]:
-        white = torch.ones(1, 1, *size)
+        white = torch.full((1, 1, *size), 0.9)
         curves = insertion_deletion(
             mean_brightness, white, torch.tensor([0]), torch.rand(1, *size)
         )
