@@ -35,7 +35,7 @@ class Execution:
     profile: str
     stamp: str
     label: str
-    publish: bool
+    publish: Path | None  # a folder for the finished chapter, beside `runs/chapters`
 
 
 def stamp(chapter: str, parameters: dict[str, Any], profile: str) -> str:
@@ -50,9 +50,8 @@ def stamp(chapter: str, parameters: dict[str, Any], profile: str) -> str:
     return total.hexdigest()[:16]
 
 
-def published(chapter: str) -> str | None:
-    """Return the stamp of the chapter that lies in `book/chapters/`, if one does."""
-    folder = paths.root() / "book" / "chapters"
+def published(chapter: str, folder: Path) -> str | None:
+    """Return the stamp of the chapter that lies in `folder`, if one does."""
     if not (folder / f"{chapter}.ipynb").is_file():
         return None
     try:
@@ -92,8 +91,8 @@ def execute(execution: Execution) -> Path:
     }
     _place(notebook, details, target)
     working.unlink()
-    if execution.publish:
-        target = paths.root() / "book" / "chapters" / f"{name}.ipynb"
+    if execution.publish is not None:
+        target = execution.publish / f"{name}.ipynb"
         _place(notebook, details, target)
     return target
 

@@ -103,7 +103,7 @@ def _run(chapters: Mapping[str, Chapter], given: argparse.Namespace) -> int:
     wanted: dict[str, tuple[Chapter, str]] = {}
     for name, chapter in chapters.items():
         mark = stamp(name, chapter.model_dump(), given.profile)
-        if given.publish and published(name) == mark:
+        if given.publish and published(name, given.publish) == mark:
             print(f"chapter {name}: nothing changed, kept")
         else:
             wanted[name] = (chapter, mark)
@@ -170,7 +170,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--profile", choices=PROFILES, default="book")
     parser.add_argument(
-        "--publish", action="store_true", help="put the result into book/chapters/"
+        "--publish",
+        nargs="?",
+        type=Path,
+        const=paths.root() / "book" / "chapters",
+        metavar="FOLDER",
+        help="put the result into book/chapters/, or into FOLDER",
     )
     parser.add_argument(
         "--record", action="store_true", help="keep the numbers in book/records/"

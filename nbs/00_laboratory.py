@@ -71,7 +71,6 @@ device: str = "cpu"  # cpu, cuda, cuda:1, mps
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import pandas as pd
-import seaborn as sns
 import torch
 
 from helpers.chapters import laboratory
@@ -250,18 +249,7 @@ history = pd.concat(
     for name in trained
     for run in arms[name]
 )
-_, axes = plt.subplots(1, 2)
-for axis, column in zip(axes, ("loss", "accuracy"), strict=True):
-    sns.lineplot(
-        history,
-        x="epoch",
-        y=column,
-        hue="arm",
-        units="seed",
-        estimator=None,
-        style="arm",
-        ax=axis,
-    )
+figures.training_curves(history)
 plt.show()
 
 # %% [markdown]
@@ -289,14 +277,11 @@ tables.show(accuracy)
 # care; one trained with it should fall where the cue misleads.
 
 # %% mystnb={"figure": {"name": "fig-00-gap", "caption": "**Accuracy at three settings of the cue**, for networks trained with and without it. Dots are training seeds."}, "image": {"alt": "Dot plot of test accuracy at home, anywhere and never at home for the two arms."}}
-columns = [word for word in ("on", "decorrelated", "off", "test") if word in accuracy]
+columns = [word for word in scenes.CUES if word in accuracy] or ["test"]
 long = accuracy.melt(
-    ["arm", "seed"], columns[:3], var_name="background", value_name="accuracy"
+    ["arm", "seed"], columns, var_name="background", value_name="accuracy"
 )
-sns.stripplot(
-    long, x="background", y="accuracy", hue="arm", dodge=True, jitter=False, s=8
-)
-plt.ylim(0, 1)
+figures.dots(long, x="background", y="accuracy", hue="arm")
 plt.show()
 
 # %% [markdown]
@@ -314,9 +299,10 @@ plt.show()
 model, test = run.model(), catalog.load(run.settings.data, "test").first(6)
 images, labels = test.normalised().to(device), test.labels.to(device)
 maps = {"Grad-CAM": grad_cam(model, images, labels).cpu()}
+cells = tuple(model.features(images[:1]).shape[2:])
 if test.masks is not None:
-    cells = model.features(images[:1]).shape[2:]
-    maps["pooled mask"] = reference_maps(test.masks, tuple(cells), 0)["pooled mask"]
+    known = reference_maps(test.masks, cells, seed=0)
+    maps["pooled mask"] = known["pooled mask"]
 titles = [test.class_names[k] for k in test.labels]
 figures.overlays(test.images, maps, titles)
 plt.show()
@@ -332,16 +318,14 @@ plt.show()
 masks = test.masks
 if masks is None:
     masks = torch.ones(len(test), size, size, dtype=torch.bool)
-compared = {"Grad-CAM": maps["Grad-CAM"]} | reference_maps(masks, (8, 8), 0)
+compared = {"Grad-CAM": maps["Grad-CAM"]} | reference_maps(masks, cells, 0)
+if test.masks is None:
+    compared = {k: v for k, v in compared.items() if "mask" not in k}
 curves = {
     name: insertion_deletion(model, images, labels, saliency.to(device))
     for name, saliency in compared.items()
-    if test.masks is not None or "mask" not in name
 }
-means = {
-    n: (c.insertion.mean(0).cpu(), c.deletion.mean(0).cpu()) for n, c in curves.items()
-}
-figures.perturbation_curves(curves["Grad-CAM"].shares.cpu(), means)
+figures.perturbation_curves(curves)
 plt.show()
 
 # %% [markdown]
@@ -352,7 +336,13 @@ plt.show()
 # share of pixels whose place in the order is chance.
 
 # %%
-scores = ["insertion", "deletion", "relative insertion", "relative deletion", "tied"]
+scores = [
+    "insertion",
+    "deletion",
+    "relative insertion",
+    "relative deletion",
+    "tied",
+]
 tables.show(tables.of_maps([run.record for run in baseline], scores))
 
 # %% [markdown]
@@ -364,16 +354,18 @@ tables.show(tables.of_maps([r.record for r in baseline], scores, correct=True))
 # %% [markdown]
 # Both scores presume that a picture without its pixels says nothing. That is a
 # property of the network, and it is measured: the mean probability of a class over
-# its own pictures, fully blurred and fully deleted, should be near chance.
+# its own pictures, fully blurred and fully deleted, should be near chance. (A network
+# that gives every blurred picture the same name is at chance on average, though one
+# class stands out.)
 
 # %% mystnb={"figure": {"name": "fig-00-extremes", "caption": "**Pictures without pixels.** Mean probability of each class on its own pictures, fully blurred and fully deleted; the dashed line is chance."}, "image": {"alt": "Dots for each class showing the probability on blurred and on deleted pictures around a dashed line at chance."}}
 empty = pd.DataFrame(run.record["extremes"]).assign(name=test.class_names)
-ends = empty.melt(["name", "chance"], ["blurred", "deleted"], value_name="probability")
-_, axis = plt.subplots(figsize=(figures.WIDTH, 3.6))
-sns.stripplot(ends, x="name", y="probability", hue="variable", ax=axis, s=7)
-axis.axhline(empty["chance"][0], linestyle="--", color="gray")
-axis.tick_params(axis="x", rotation=90, labelsize=8)
-axis.set(xlabel="", ylim=(0, 1))
+ends = empty.melt(
+    ["name", "chance"], ["blurred", "deleted"], "without", "probability"
+)
+figures.dots(
+    ends, x="name", y="probability", hue="without", line=empty["chance"][0]
+)
 plt.show()
 
 # %% [markdown]
@@ -412,7 +404,20 @@ tables.show(tables.of_margins())
 #
 # Here the rule meets a difference that was planted. The background is at random: does
 # the network that was trained without the cue name more scenes right than the one
-# that was trained with it? By the runs of this page:
+# that was trained with it? First the differences themselves, a row a training seed,
+# in the runs of this page:
+
+# %%
+tables.show(laboratory.cue_differences(summary))
+
+# %% [markdown]
+# And in the study:
+
+# %%
+tables.show(laboratory.cue_differences(study))
+
+# %% [markdown]
+# Then the verdict on the runs of this page:
 
 # %%
 laboratory.cue_verdict(summary) if laboratory.CUED in arms else "no cue here"
@@ -422,6 +427,11 @@ laboratory.cue_verdict(summary) if laboratory.CUED in arms else "no cue here"
 
 # %%
 laboratory.cue_verdict(study)
+
+# %% [markdown]
+# The rule is strict on purpose: where the smallest detectable effect exceeds the
+# margin it gives no answer, however far from zero the interval lies. Read the
+# interval first, and the outcome as what may be claimed at that margin.
 
 # %% [markdown]
 # ## What deviates, and why

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import Field
 
 from helpers.chapters.chapter import Chapter
@@ -127,6 +128,8 @@ def checks(summary: Mapping[str, Any]) -> list[tuple[str, str, float, bool]]:
         row(f"families, {kind}: p", None, 0.01, max(c[f"{kind} p"] for c in clip))
         worst = max((c[f"{kind} rho, random tower"] for c in clip), key=abs)
         row(f"families, {kind}: rho of a random tower", -0.15, 0.15, worst)
+    if summary["parameters"]["dataset"] != "scenes":
+        return rows
     plain = list(arms[BASELINE].values())
     tests = [one["accuracy"]["test"] for one in plain]
     row("baseline: mean test top-1", 0.65, 0.90, float(np.mean(tests)))
@@ -134,21 +137,36 @@ def checks(summary: Mapping[str, Any]) -> list[tuple[str, str, float, bool]]:
     row("baseline: share of runs trained out", 1.0, None, out)
     if len(tests) > 1:
         row("baseline: SD between seeds", None, 0.02, float(np.std(tests, ddof=1)))
-    if CUED in arms:
-        row("cue's gain, trained without", -0.03, 0.03, max(_gains(plain), key=abs))
-        gains = _gains(list(arms[CUED].values()))
-        row(
-            f"cue's gain, trained at {summary['parameters']['cue']}",
-            0.08,
-            None,
-            min(gains),
-        )
+    row("cue's gain, trained without", -0.03, 0.03, max(_gains(plain), key=abs))
+    gains = _gains(list(arms[CUED].values()))
+    row(
+        f"cue's gain, trained at {summary['parameters']['cue']}",
+        0.08,
+        None,
+        min(gains),
+    )
     return rows
 
 
 def _gains(rows: list[Mapping[str, Any]]) -> list[float]:
     """Return accuracy at home minus accuracy anywhere, for each seed."""
     return [r["accuracy"]["on"] - r["accuracy"]["decorrelated"] for r in rows]
+
+
+def cue_differences(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """Return accuracy where the place says nothing, a row a seed: both arms and d_s."""
+    arms = summary["arms"]
+    if CUED not in arms:
+        return pd.DataFrame(columns=["seed", "without", "with", "difference"])
+    frame = pd.DataFrame(
+        {
+            "seed": seed,
+            "without": row["accuracy"]["test"],
+            "with": arms[CUED][seed]["accuracy"]["test"],
+        }
+        for seed, row in arms[BASELINE].items()
+    )
+    return frame.assign(difference=frame["without"] - frame["with"])
 
 
 def cue_verdict(summary: Mapping[str, Any]) -> Verdict:

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from helpers.measure.perturbation import Curves
+
 WIDTH = 7.6  # inches: the text column
 
 
@@ -109,18 +111,52 @@ def distances(matrix: Tensor, names: Sequence[str], groups: Sequence[str]) -> Fi
     return figure
 
 
-def perturbation_curves(
-    shares: Tensor, curves: Mapping[str, tuple[Tensor, Tensor]]
-) -> Figure:
-    """Show insertion and deletion curves `[S + 1]` of several maps, side by side."""
+def perturbation_curves(curves: Mapping[str, Curves]) -> Figure:
+    """Show insertion and deletion of several maps, the mean over pictures."""
     figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2), sharey=True)
-    for (name, pair), style in zip(curves.items(), _styles(), strict=False):
-        for axis, curve in zip(axes, pair, strict=True):
-            axis.plot(shares, curve, label=name, linestyle=style)
+    for (name, found), style in zip(curves.items(), _styles(), strict=False):
+        for axis, curve in zip(axes, (found.insertion, found.deletion), strict=True):
+            mean = curve.mean(0).cpu()
+            axis.plot(found.shares.cpu(), mean, label=name, linestyle=style)
     for axis, word in zip(axes, ("inserted", "deleted"), strict=True):
         axis.set(xlabel=f"share of pixels {word}", ylim=(0, 1))
     axes[0].set_ylabel("mean probability of the class")
     axes[1].legend(fontsize=8)
+    return figure
+
+
+def training_curves(history: pd.DataFrame) -> Figure:
+    """Show loss and accuracy by epoch, a line for each arm and seed."""
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
+    for axis, column in zip(axes, ("loss", "accuracy"), strict=True):
+        sns.lineplot(
+            history,
+            x="epoch",
+            y=column,
+            hue="arm",
+            style="arm",
+            units="seed",
+            estimator=None,
+            ax=axis,
+        )
+    axes[0].legend_.remove()
+    return figure
+
+
+def dots(
+    frame: pd.DataFrame, x: str, y: str, hue: str, line: float | None = None
+) -> Figure:
+    """Show a dot a row, values from 0 to 1, and a dashed line at `line`."""
+    many = frame[x].nunique() > 8
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.9 if many else 3.0))
+    sns.stripplot(
+        frame, x=x, y=y, hue=hue, dodge=not many, jitter=False, size=8, ax=axis
+    )
+    if line is not None:
+        axis.axhline(line, linestyle="--", color="gray", linewidth=1)
+    if many:
+        axis.tick_params(axis="x", rotation=90, labelsize=8)
+    axis.set(xlabel="" if many else x, ylim=(-0.02, 1.02))
     return figure
 
 

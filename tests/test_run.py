@@ -1,0 +1,171 @@
+"""The runner: strict before a kernel starts, and nothing good is replaced."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers import execute as execute_module
+from helpers import run
+from helpers.execute import ChapterFailed, Execution, execute, published
+from helpers.settings import Refused
+
+
+def refused(*words: str) -> str:
+    with pytest.raises(Refused) as caught:
+        run.chapter_of("00_laboratory", "smoke", words).check()
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("sead=[1]", "unknown parameter 'sead'; did you mean 'seeds'?"),
+        ("seeds=3", "parameter 'seeds' = 3: input should be a valid list"),
+        ("seeds=[]", "parameter 'seeds' = []: list should have at least 1"),
+        ("epochs=abc", "parameter 'epochs' = 'abc': input should be a valid integer"),
+        ("epochs=0", "parameter 'epochs' = 0: input should be greater than"),
+        ("lr=-1", "parameter 'lr' = -1: input should be greater than 0"),
+        ("cue=1.5", "parameter 'cue' = 1.5: input should be less than"),
+        ("flip=maybe", "parameter 'flip' = 'maybe': input should be a valid boolean"),
+        (
+            "backbone=vgg",
+            "parameter 'backbone' = 'vgg': input should be 'scene-resnet'",
+        ),
+        ("dataset=scens", "unknown data set 'scens'; did you mean 'scenes'?"),
+        ("dataset=folder:/no/such", "folder '/no/such' is not there"),
+        ("device=cuda:5", "device 'cuda:5' is not there"),
+        ("size=16", "maps of 2 x 2 cells"),
+        ("epochs", "-p 'epochs' has no value: write -p 'name=value'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(given: str, expected: str) -> None:
+    assert expected in refused(given)
+
+
+def test_values_have_the_types_they_look_like() -> None:
+    assert run.value_of("[1, 2]") == [1, 2]
+    assert run.value_of("1e-3") == 1e-3
+    assert run.value_of("True") is run.value_of("true") is True
+    assert run.value_of("folder:x") == "folder:x"
+    assert run.value_of("__import__('os')") == "__import__('os')"  # text, never run
+
+
+def test_parameters_override_the_profile() -> None:
+    chapter = run.chapter_of("00_laboratory", "smoke", ["epochs=7", "lr=1e-2"])
+    assert (chapter.epochs, chapter.lr, chapter.explained) == (7, 0.01, 8)
+
+
+def test_an_unknown_chapter(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["00_labratory"]) == 2
+    assert "did you mean '00_laboratory'?" in capsys.readouterr().err
+
+
+def test_a_refusal_trains_nothing(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["00_laboratory", "-p", "sead=1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (home / "runs").exists()
+
+
+def notebook(*sources: str) -> nbformat.NotebookNode:
+    book = nbformat.v4.new_notebook()
+    book.metadata.kernelspec = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    first = nbformat.v4.new_code_cell("n: int = 1  # a number")
+    first.metadata["tags"] = ["parameters"]
+    book.cells = [first, *map(nbformat.v4.new_code_cell, sources)]
+    return book
+
+
+@pytest.fixture
+def chapter(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A root with one small notebook in `nbs/`."""
+    (home / "nbs").mkdir()
+    monkeypatch.setattr(execute_module.paths, "root", lambda: home)
+    return home / "nbs" / "09_small.ipynb"
+
+
+def execution(home: Path, **parameters: int) -> Execution:
+    return Execution("09_small", parameters, "smoke", "s", "x", home / "book")
+
+
+def test_a_chapter_is_executed_with_its_parameters_and_finished(chapter: Path) -> None:
+    home = chapter.parents[1]
+    nbformat.write(notebook("print(n + 1)"), chapter)
+    execute(execution(home, n=41))
+    done = nbformat.read(home / "book" / "09_small.ipynb", as_version=4)
+    assert done.cells[-1].outputs[0].text == "42\n"
+    assert "papermill" not in done.metadata
+    assert all("papermill" not in cell.metadata for cell in done.cells)
+    injected = [
+        c for c in done.cells if "injected-parameters" in c.metadata.get("tags", [])
+    ]
+    assert "hide-input" in injected[0].metadata["tags"]
+    details = json.loads((home / "book" / "09_small.json").read_text())
+    assert {"commit", "device", "seconds", "date", "versions"} <= set(details)
+    assert details["parameters"] == {"n": 41}
+    assert published("09_small", home / "book") == "s"
+    assert str(home) not in (home / "book" / "09_small.ipynb").read_text()
+
+
+def test_a_failed_chapter_never_replaces_a_good_one(chapter: Path) -> None:
+    home = chapter.parents[1]
+    nbformat.write(notebook("print('good')"), chapter)
+    execute(execution(home, n=1))
+    good = (home / "book" / "09_small.ipynb").read_bytes()
+    nbformat.write(notebook("raise ValueError('no such picture')"), chapter)
+    with pytest.raises(ChapterFailed, match="no such picture") as caught:
+        execute(execution(home, n=2))
+    assert "\n" not in str(caught.value)
+    assert (home / "book" / "09_small.ipynb").read_bytes() == good
+    failed = list((home / "runs" / "failed").glob("*.ipynb"))
+    assert len(failed) == 1
+    assert list((home / "runs" / "chapters").glob("*executing*")) == []
+
+
+def test_two_chapters_are_executed_side_by_side(chapter: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    home = chapter.parents[1]
+    nbformat.write(notebook("print(n)"), chapter)
+    nbformat.write(notebook("print(-n)"), chapter.with_name("08_other.ipynb"))
+    both = [
+        execution(home, n=5),
+        Execution("08_other", {"n": 6}, "smoke", "s", "x", home / "book"),
+    ]
+    with ThreadPoolExecutor(2) as kernels:
+        list(kernels.map(execute, both))
+    texts = [
+        nbformat.read(home / "book" / f"{one.chapter}.ipynb", 4)
+        .cells[-1]
+        .outputs[0]
+        .text
+        for one in both
+    ]
+    assert texts == ["5\n", "-6\n"]
+
+
+def test_the_stamp_covers_parameters_profile_and_source(
+    chapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute_module, "code_hash", lambda _: "code")
+    source = chapter.with_suffix(".py")
+    source.write_text("1")
+    stamps = [
+        execute_module.stamp("09_small", {"n": 1}, "book"),
+        execute_module.stamp("09_small", {"n": 2}, "book"),
+        execute_module.stamp("09_small", {"n": 1}, "study"),
+    ]
+    source.write_text("2")
+    stamps.append(execute_module.stamp("09_small", {"n": 1}, "book"))
+    monkeypatch.setattr(execute_module, "code_hash", lambda _: "other code")
+    stamps.append(execute_module.stamp("09_small", {"n": 1}, "book"))
+    assert len(set(stamps)) == 5
