@@ -103,8 +103,9 @@ def site() -> None:
 def build_site(root: Path = ROOT) -> Path:
     """Run Jupyter Book in a folder; its log is shown only where it fails."""
     say("site: building")
-    html = root / "_build" / "html"
-    shutil.rmtree(html, ignore_errors=True)
+    built = root / "_build"
+    for left in ("html", ".doctrees", "jupyter_execute"):  # or warnings stay unseen
+        shutil.rmtree(built / left, ignore_errors=True)
     words = ["jupyter-book", "build", "book", "-W", "-n", "--keep-going"]
     done = subprocess.run(
         [SCRIPTS / words[0], *words[1:]],
@@ -118,7 +119,7 @@ def build_site(root: Path = ROOT) -> Path:
     if done.returncode:
         print(done.stdout[-8000:])
         raise Stop("the site was not built: see the warnings above")
-    return html
+    return built / "html"
 
 
 def small_site() -> Path:

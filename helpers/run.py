@@ -26,6 +26,7 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 from helpers import paths
 from helpers.chapters import CHAPTERS, Chapter
 from helpers.execute import ChapterFailed, Execution, execute, published, stamp
+from helpers.lab.code import SCORING, TRAINING, code_hash
 from helpers.lab.grid import grid
 from helpers.report.provenance import provenance
 from helpers.settings import Refused, nearest
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def chapter_of(name: str, profile: str, parameters: Sequence[str]) -> Chapter:
-    """Return a chapter's checked parameters: defaults, profile, then `name=value`s."""
+    """Return a chapter's checked parameters: of defaults, profile, NAME=VALUE."""
     values = profile_values(profile, name)
     for text in parameters:
         key, equals, value = text.partition("=")
@@ -136,10 +137,19 @@ def _run(chapters: Mapping[str, Chapter], given: argparse.Namespace) -> int:
 
 def keep_record(name: str, chapter: Chapter, profile: str, started: float) -> Path:
     """Write the chapter's numbers with their provenance to `book/records/`."""
+    arms = chapter.trained()
+    parts = [run.provenance for runs in arms.values() for run in runs]
     record = {
         "chapter": name,
         "profile": profile,
-        **chapter.summary(chapter.trained()),
+        **chapter.summary(arms),
+        "runs": {
+            "count": len(parts),
+            "training_seconds": round(sum(p["training"]["seconds"] for p in parts)),
+            "scoring_seconds": round(sum(p["scoring"]["seconds"] for p in parts)),
+            "training_code": code_hash(TRAINING),
+            "scoring_code": code_hash(SCORING),
+        },
         "provenance": provenance(time.monotonic() - started, threads=1),
     }
     file = paths.records() / f"{name}-{profile}.json"

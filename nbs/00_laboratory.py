@@ -217,11 +217,12 @@ plt.show()
 
 # %%
 language = pd.DataFrame(
-    {"arm": name, "seed": run.settings.seed, **run.record["language"]}
+    {"arm": name, **run.record["language"]}
     for name in (laboratory.CLIP, laboratory.SHUFFLED)
     for run in arms[name]
 )
-tables.show(language)
+means = language.groupby("arm", sort=False).mean().T.reset_index(names="test")
+tables.show(means.rename_axis(columns=None))
 
 # %% [markdown]
 # ## A run

@@ -188,6 +188,7 @@ def cue_verdict(summary: Mapping[str, Any]) -> Verdict:
         hits(CUED),
         claim="Trained without the cue, a network names more test scenes right",
         metric="accuracy",
+        baseline=hits(BASELINE),
         trained_out=all(row["trained_out"] for row in both),
         inert=False,
     )

@@ -175,7 +175,7 @@ def contrastive_loss(
     """Return the symmetric cross-entropy of pairs (Radford et al. 2021, figure 3).
 
     S = scale * I T' for unit features I, T `[B, E]`; pair b is I_b, T_b:
-    L = -(1 / 2B) sum_b [log softmax(S_b.)_b + log softmax(S_.b)_b].
+    L = -(1 / 2B) sum over b of log softmax(S[b, :])[b] + log softmax(S[:, b])[b].
     """
     similarity = scale * image_features @ text_features.T  # [B pictures, B texts]
     pair = torch.arange(len(similarity), device=similarity.device)

@@ -77,7 +77,7 @@ def overlays(
     Shapes: images `[N, 3, H, W]` uint8, each of the maps `[N, H, W]`, not negative.
     """
     count = len(images)
-    figure, axes = _axes((1 + len(maps)) * count, count, 0.24)
+    figure, axes = _axes((1 + len(maps)) * count, count, 0.02)
     for i in range(count):
         axes[i].imshow(images[i].permute(1, 2, 0).numpy())
         axes[i].set_title(titles[i], fontsize=9, pad=3)

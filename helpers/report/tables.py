@@ -57,8 +57,3 @@ def of_margins() -> pd.DataFrame:
         }
         for metric in kept.metrics.values()
     )
-
-
-def spread(values: Sequence[float]) -> float:
-    """Return the standard deviation over seeds, or NaN for a single one."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")

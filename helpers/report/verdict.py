@@ -67,13 +67,17 @@ class Verdict:
         why = "" if self.outcome == "undecided" else f" ({self.reason})"
         better = "higher" if metric.higher_is_better else "lower"
         low, high = self.interval
+        spread = (
+            f"SD of differences {self.sd:.4g}; smallest detectable effect "
+            f"{self.smallest_effect:.4g}"
+            if self.seeds > 1
+            else "one seed has no SD and detects no effect"
+        )
         return (
             f"{self.claim}: {self.label}{why}. A - B = {self.estimate:+.4f} "
             f"[{low:+.4f}, {high:+.4f}] {metric.unit} ({metric.label}, {better} is "
             f"better); margin {self.margin:.4g}; {_count(self.seeds, 'seed')}; "
-            f"{self.pictures} of {_count(self.all_pictures, 'picture')}; SD of "
-            f"differences {self.sd:.4g}; smallest detectable effect "
-            f"{self.smallest_effect:.4g}."
+            f"{self.pictures} of {_count(self.all_pictures, 'picture')}; {spread}."
         )
 
     def to_dict(self) -> dict[str, Any]:

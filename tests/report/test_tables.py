@@ -1,0 +1,50 @@
+"""Tables and provenance: what is shown is what was measured."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from helpers.report import margins, records, tables
+from helpers.report.provenance import provenance
+
+
+def record(values: list[float], right: list[int]) -> dict:
+    return {"maps": {"Grad-CAM": {"insertion": values}}, "full_correct": right}
+
+
+def test_a_row_a_map_with_the_mean_over_pictures_and_seeds() -> None:
+    both = [record([0.2, 0.4], [1, 0]), record([0.6, 0.8], [1, 1])]
+    table = tables.of_maps(both, ["insertion"])
+    assert table["insertion"].tolist() == pytest.approx([0.5])
+    right = tables.of_maps(both, ["insertion"], correct=True)
+    assert right["insertion"].tolist() == pytest.approx([(0.2 + 0.6 + 0.8) / 3])
+    assert right["pictures"].tolist() == [3]
+
+
+def test_what_does_not_hold_is_said() -> None:
+    frame = tables.of_checks([("a", "at least 1", 2.0, True), ("b", "0", 1.0, False)])
+    assert frame["holds"].tolist() == ["yes", "NO"]
+
+
+def test_the_margins_table_is_the_committed_file() -> None:
+    frame = tables.of_margins()
+    assert len(frame) == len(margins.load().metrics)
+    assert 0.005 in frame["margin"].tolist()
+
+
+def test_missing_values_are_dashes_and_there_is_no_index() -> None:
+    html = tables.show(pd.DataFrame({"a": [0.12345, math.nan]})).to_html()
+    assert "0.123" in html
+    assert "—" in html
+    assert "<th" in html
+    assert 'class="row_heading' not in html
+
+
+def test_provenance_names_what_a_number_comes_from() -> None:
+    found = provenance(1.23)
+    assert found["seconds"] == 1.2
+    assert found["margins_sha256"] == margins.digest()
+    assert {"python", "torch", "lightning"} <= set(found["versions"])
+    row = records.origin({"training": found, "scoring": found})
+    assert row["training, s"] == 1.2
