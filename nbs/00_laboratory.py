@@ -370,6 +370,15 @@ figures.dots(
 plt.show()
 
 # %% [markdown]
+# And their means over the classes, beside chance:
+
+# %%
+ends = (
+    empty[["blurred", "deleted", "chance"]].mean().rename("mean probability")
+)
+tables.show(ends.reset_index(names="picture"))
+
+# %% [markdown]
 # ## What must hold
 #
 # The laboratory is fit for its purpose if the properties below hold. Measured by the

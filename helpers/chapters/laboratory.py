@@ -67,7 +67,7 @@ class Laboratory(Chapter):
         if self.dataset == "scenes":
             cued = plain.model_copy(update={"cue": self.cue})
             wanted[CUED] = (cued, method)
-        words = DataSettings(train=self.clip_pictures, test=self.test_pictures)
+        words = DataSettings(train=self.clip_pictures)
         aligned = TinyClip(epochs=self.clip_epochs)
         wanted[CLIP] = (words, aligned)
         wanted[SHUFFLED] = (words, aligned.model_copy(update={"captions": "shuffled"}))

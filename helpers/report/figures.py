@@ -157,6 +157,7 @@ def dots(
     if many:
         axis.tick_params(axis="x", rotation=90, labelsize=8)
     axis.set(xlabel="" if many else x, ylim=(-0.02, 1.02))
+    sns.move_legend(axis, "upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
