@@ -126,12 +126,12 @@ def _run(chapters: Mapping[str, Chapter], given: argparse.Namespace) -> int:
         )
         for name, (chapter, mark) in wanted.items()
     ]
+    for one in executions:
+        print(f"chapter {one.chapter}: executing{last_time(one)}")
     with ThreadPoolExecutor(2) as kernels:
-        for done, execution in enumerate(kernels.map(execute, executions), 1):
+        for done, target in enumerate(kernels.map(execute, executions), 1):
             spent = time.monotonic() - started
-            print(
-                f"chapter {done} of {len(executions)} done: {execution}, {spent:.0f} s"
-            )
+            print(f"chapter {done} of {len(executions)} done: {target}, {spent:.0f} s")
     return 0
 
 
@@ -157,6 +157,16 @@ def keep_record(name: str, chapter: Chapter, profile: str, started: float) -> Pa
     beside.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8")
     beside.replace(file)
     return file
+
+
+def last_time(execution: Execution) -> str:
+    """Return how long this execution took before, in words, if it ever was."""
+    kept = paths.runs() / "chapters" / f"{execution.chapter}-{execution.label}.json"
+    try:
+        seconds = json.loads(kept.read_text("utf-8"))["seconds"]
+    except (OSError, ValueError, KeyError):
+        return ", some 20 s to a minute"
+    return f", {seconds:.0f} s last time"
 
 
 def label(chapter: Chapter, profile: str) -> str:

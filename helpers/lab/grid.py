@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from functools import partial
 
+from helpers.data import catalog
 from helpers.lab.code import SCORING, code_hash
 from helpers.lab.runs import Run, check, is_whole, place, train_or_load
 from helpers.lab.weights import Report
-from helpers.settings import RunSettings
+from helpers.settings import DataSettings, RunSettings
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -23,14 +24,17 @@ def grid(
 ) -> list[Run]:
     """Return the runs with these settings, in order; train those that are not there.
 
-    All settings are checked before anything is trained. Runs are trained by `executor`
-    (any `concurrent.futures.Executor`), by default `workers` spawned processes; where
-    only one is missing it is trained here. A run asked for twice is trained once.
+    All settings are checked before anything is trained, and all pictures of a folder
+    are read once, so that a bad one is named at the start. Runs are trained by any
+    `concurrent.futures.Executor`, by default `workers` spawned processes; where only
+    one is missing it is trained here. A run asked for twice is trained once.
     """
     for one in settings:
         check(one)
     wanted = list(dict.fromkeys(settings))
     missing = [one for one in wanted if not _is_there(one)]
+    for data in dict.fromkeys(one.data for one in missing):
+        _read_once(data, report)
     if report and missing:
         report(f"{len(wanted) - len(missing)} of {len(wanted)} runs are there")
     if len(missing) == 1 and executor is None:
@@ -44,6 +48,16 @@ def grid(
                 own.shutdown(cancel_futures=True)
     found = {one: train_or_load(one) for one in wanted}
     return [found[one] for one in settings]
+
+
+def _read_once(data: DataSettings, report: Report | None) -> None:
+    """Raise `Refused` for a picture or mask of a folder that cannot be used."""
+    if not data.name.startswith("folder:"):
+        return
+    if report:
+        report(f"reading the pictures of {data.name}")
+    for split in ("train", "validation", "test"):
+        catalog.load(data, split)
 
 
 def _train_all(

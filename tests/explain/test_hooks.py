@@ -96,8 +96,11 @@ def test_each_module_gets_its_own_flag_back(fails: bool) -> None:
 
 
 def test_a_plain_function_has_no_mode() -> None:
-    with evaluating(lambda images: images):
-        pass
+    def double(images: Tensor) -> Tensor:
+        return 2 * images
+
+    with evaluating(double):
+        assert double(torch.ones(1)).item() == 2
 
 
 def test_a_layer_by_its_name() -> None:

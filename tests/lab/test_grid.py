@@ -35,6 +35,27 @@ def test_nothing_is_trained_if_one_setting_is_refused(
     assert not (home / "runs").exists()
 
 
+def test_a_broken_picture_is_named_before_anything_is_trained(
+    home: Path, small: RunSettings
+) -> None:
+    from PIL import Image
+
+    for split, count in (("train", 40), ("test", 16)):
+        for name in ("cat", "dog"):
+            folder = home / "pictures" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.new("RGB", (32, 32)).save(folder / f"{i}.png")
+    (home / "pictures" / "test" / "dog" / "7.png").write_text("broken")
+    data = small.data.model_copy(
+        update={"name": f"folder:{home / 'pictures'}", "test": 32}
+    )
+    photographs = small.model_copy(update={"data": data})
+    with pytest.raises(Refused, match=r"7.png' cannot be read"):
+        grid([small, photographs])
+    assert not (home / "runs").exists()
+
+
 def test_any_executor_will_do(
     home: Path, small: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
