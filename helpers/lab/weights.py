@@ -33,7 +33,7 @@ def readable_checkpoint(path: Path, report: Report | None) -> Path | None:
     return path
 
 
-def load_weights(path: Path) -> dict[str, Tensor]:
+def load_weights(path: str | Path) -> dict[str, Tensor]:
     """Return the weights in a file: `.safetensors`, or `.pt`, `.pth`, `.th`, `.ckpt`.
 
     Of a checkpoint the entry `state_dict` is taken, and a prefix `module.` or `model.`
@@ -41,6 +41,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
     Raises `Refused` for a file that is missing, damaged, or would run code if loaded.
     """
+    path = Path(path)
     if not path.is_file():
         raise Refused(f"weights '{path}' are not there")
     try:
