@@ -376,7 +376,7 @@ plt.show()
 ends = (
     empty[["blurred", "deleted", "chance"]].mean().rename("mean probability")
 )
-tables.show(ends.reset_index(names="picture"))
+tables.show(ends.rename_axis("picture").reset_index())
 
 # %% [markdown]
 # ## What must hold
