@@ -121,7 +121,7 @@ def _papermill(source: Path, target: Path, parameters: dict[str, Any]) -> None:
             cwd=str(source.parent),
             kernel_name="python3",
             progress_bar=False,
-            extra_arguments=["--log-level=ERROR"],
+            extra_arguments=["--log-level=CRITICAL"],
             stdout_file=None,
         )
 

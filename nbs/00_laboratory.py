@@ -89,7 +89,7 @@ figures.theme()
 # loaded. Then the runs are loaded; one that is missing is trained.
 
 # %% tags=["hide-input"]
-chapter = laboratory.Laboratory(
+chapter = laboratory.Laboratory.checked(
     dataset=dataset,
     size=size,
     pictures=pictures,
@@ -301,8 +301,8 @@ model, test = run.model(), catalog.load(run.settings.data, "test").first(6)
 images, labels = test.normalised().to(device), test.labels.to(device)
 maps = {"Grad-CAM": grad_cam(model, images, labels).cpu()}
 cells = tuple(model.features(images[:1]).shape[2:])
+known = reference_maps(maps["Grad-CAM"].shape, cells, 0, test.masks)
 if test.masks is not None:
-    known = reference_maps(test.masks, cells, seed=0)
     maps["pooled mask"] = known["pooled mask"]
 titles = [test.class_names[k] for k in test.labels]
 figures.overlays(test.images, maps, titles)
@@ -316,12 +316,7 @@ plt.show()
 # early and deletion fall early.
 
 # %% mystnb={"figure": {"name": "fig-00-curves", "caption": "**Insertion and deletion** on the pictures of {numref}`fig-00-maps`, by Grad-CAM and by maps that know nothing or everything."}, "image": {"alt": "Two plots of mean probability against the share of pixels inserted and deleted, one line a map."}}
-masks = test.masks
-if masks is None:
-    masks = torch.ones(len(test), size, size, dtype=torch.bool)
-compared = {"Grad-CAM": maps["Grad-CAM"]} | reference_maps(masks, cells, 0)
-if test.masks is None:
-    compared = {k: v for k, v in compared.items() if "mask" not in k}
+compared = {"Grad-CAM": maps["Grad-CAM"]} | known
 curves = {
     name: insertion_deletion(model, images, labels, saliency.to(device))
     for name, saliency in compared.items()

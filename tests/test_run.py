@@ -26,6 +26,8 @@ def refused(*words: str) -> str:
         ("sead=[1]", "unknown parameter 'sead'; did you mean 'seeds'?"),
         ("seeds=3", "parameter 'seeds' = 3: input should be a valid list"),
         ("seeds=[]", "parameter 'seeds' = []: list should have at least 1"),
+        ("seeds=[-1]", "parameter 'seeds.0' = -1: input should be greater than or"),
+        ("seeds=[1, 1]", "parameter 'seeds' = [1, 1]: give each seed once"),
         ("epochs=abc", "parameter 'epochs' = 'abc': input should be a valid integer"),
         ("epochs=0", "parameter 'epochs' = 0: input should be greater than"),
         ("lr=-1", "parameter 'lr' = -1: input should be greater than 0"),

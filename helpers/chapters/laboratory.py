@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, field_validator
 
 from helpers.chapters.chapter import Chapter
 from helpers.lab.runs import Run
@@ -41,8 +41,16 @@ class Laboratory(Chapter):
     shift: int = Field(0, ge=0, le=16, description="crop after padding by so many")
     clip_pictures: int = Field(12000, ge=16, description="scenes with captions")
     clip_epochs: int = Field(2, ge=1, description="passes over scenes and captions")
-    seeds: list[int] = Field([1], min_length=1, description="training seeds")
+    seeds: list[NonNegativeInt] = Field([1], min_length=1, description="training seeds")
     device: str = Field("cpu", description="cpu, cuda, cuda:1, mps")
+
+    @field_validator("seeds")
+    @classmethod
+    def each_seed_once(cls, seeds: list[int]) -> list[int]:
+        """Refuse a seed that is given twice: it is one unit of inference."""
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("give each seed once")
+        return seeds
 
     def arms(self) -> dict[str, list[RunSettings]]:
         """Return a baseline a seed; for scenes, one with the cue; two CLIPs a seed."""

@@ -119,6 +119,8 @@ def load(data: DataSettings, split: str, cue: float | None = None) -> Pictures:
     """
     check(data)
     kind, _, path = data.name.partition(":")
+    if split not in folders.SPLITS:
+        raise Refused(f"unknown split '{split}'{nearest(split, [*folders.SPLITS])}")
     count = {"train": data.train, "test": data.test, "validation": data.test // 2}
     number = max(count[split], 1)
     mean, std = NORMALISATION[kind]

@@ -3,7 +3,8 @@
 A folder holds `train/<class>/...` and `test/<class>/...`, or `<class>/...` alone, and
 may hold `validation/<class>/...`, masks under `masks/` with the same path below it
 (PNG, not zero where the object is), and `classes.txt` with a line `folder<TAB>name` for
-each class. What has no split of its own is split by the hash of its path.
+each class. What has no split of its own is split by the order of the
+hashes of its paths.
 """
 
 import hashlib
@@ -71,6 +72,11 @@ def find(path: str) -> Folder:
             if entry.is_dir() and not (entry.name == "masks" and place == top)
         }
     )
+    if set(places) == {""} and "test" in classes and "train" not in classes:
+        raise Refused(
+            f"folder '{path}' has test/ but no train/: name the folder of the classes "
+            f"itself, folder:{path}/test, or add train/"
+        )
     if len(classes) < 2:
         raise Refused(
             f"folder '{path}' has {len(classes)} class folder(s), two or more are "
@@ -80,13 +86,19 @@ def find(path: str) -> Folder:
     total = hashlib.sha256()
     for part, place in sorted(places.items()):
         for label, name in enumerate(classes):
-            for file in _pictures(place / name):
-                relative = file.relative_to(top).as_posix()
-                total.update(f"{relative}\t{file.stat().st_size}\n".encode())
-                split = part or _share(relative)
-                if part == "train" and "validation" not in places:
-                    split = "validation" if _number(relative) % 10 == 0 else "train"
+            found = sorted(
+                _pictures(place / name), key=lambda f: _number(_tail(f, top))
+            )
+            for rank, file in enumerate(found):
+                split = part
+                if part == "":
+                    split = _share(rank, ("test", "validation"))
+                elif part == "train" and "validation" not in places:
+                    split = _share(rank, ("validation",))
                 files[split].append((file, label))
+            for file in sorted(found):
+                line = f"{_tail(file, top)}\t{file.stat().st_size}\n"
+                total.update(line.encode())
     for split in ("train", "test"):
         missing = [
             name
@@ -222,10 +234,16 @@ def _tail(file: Path, top: Path) -> str:
     return file.relative_to(top).as_posix()
 
 
-def _share(relative: str) -> str:
-    """Return the split of a picture that has none: 70, 10 and 20 %."""
-    tenth = _number(relative) % 10
-    return "train" if tenth < 7 else "validation" if tenth == 7 else "test"
+def _share(rank: int, held_out: tuple[str, ...]) -> str:
+    """Return the split of a class's picture of this rank in the order of hashes.
+
+    Of every ten pictures one validates and, where there is no test folder, two test;
+    a class of two pictures or more has one to test and one to train on.
+    """
+    turn = rank % 10
+    if "test" in held_out:
+        return {0: "test", 5: "test", 2: "validation"}.get(turn, "train")
+    return "validation" if turn == 1 else "train"
 
 
 def _names(top: Path, classes: list[str]) -> tuple[str, ...]:

@@ -164,6 +164,9 @@ def normalise(maps: Tensor) -> Tensor:
 
 def check_images(images: Tensor) -> None:
     """Raise a ValueError unless images are `[B, C, H, W]` numbers with B >= 1."""
+    if not isinstance(images, Tensor):
+        what = type(images).__name__
+        raise ValueError(f"images must be a tensor [B, C, H, W], got {what}")
     if images.ndim != 4 or not images.is_floating_point() or not len(images):
         what = f"{images.dtype} of shape {list(images.shape)}"
         raise ValueError(f"images must be floating-point [B, C, H, W], got {what}")
@@ -171,6 +174,9 @@ def check_images(images: Tensor) -> None:
 
 def check_targets(targets: Tensor, pictures: int, classes: int | None = None) -> None:
     """Raise a ValueError unless targets are `[B]` integers in 0..classes-1."""
+    if not isinstance(targets, Tensor):
+        what = type(targets).__name__
+        raise ValueError(f"targets must be a tensor of {pictures} integers, got {what}")
     if targets.shape != (pictures,) or targets.dtype not in INTEGERS:
         what = f"{targets.dtype} of shape {list(targets.shape)}"
         raise ValueError(f"targets must be integers of shape [{pictures}], got {what}")
@@ -239,7 +245,7 @@ def _check_resolution(maps: Tensor) -> None:
     """Refuse maps `[B, h, w]` under 4 x 4 cells, warn of those under 7 x 7."""
     height, width = maps.shape[1:]
     if min(height, width) < SMALLEST:
-        why = "too coarse to say where: larger pictures, or an earlier layer"
+        why = "too coarse to say where: larger pictures, or layer= of an earlier one"
         raise ValueError(f"a map of {height} x {width} cells is {why}")
     if min(height, width) < SMALL:
         text = f"a map of {height} x {width} cells localises coarsely"

@@ -97,7 +97,7 @@ def check(settings: RunSettings) -> None:
     if int(number or 0) >= there.get(kind, 0):
         names = [name for name, count in there.items() if count]
         raise Refused(
-            f"device '{settings.device}' is not there: this machine has "
+            f"device '{settings.device}' is not there: take one that this machine has, "
             f"{', '.join(names)}"
         )
     recipes.check(settings)
@@ -176,6 +176,8 @@ def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
     save_file(weights, partial / "model.safetensors")
     history.to_csv(partial / "history.csv", index=False)
     trained = time.monotonic()
+    if report:
+        report("trained, now its scores")
     run = Run(settings, partial)
     _write_json(partial / "config.json", settings.model_dump())
     _write_json(partial / "record.json", _record(run))

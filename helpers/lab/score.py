@@ -54,13 +54,9 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
     coarse = coarse_grad_cam(model, images, targets)  # [B, h, w]
     size = (images.shape[2], images.shape[3])
     maps = {"Grad-CAM": upsample(coarse, size)}
-    masks = shown.masks
-    if masks is None:
-        masks = torch.ones(len(shown), *size, dtype=torch.bool)
     cells = (coarse.shape[1], coarse.shape[2])
-    references = reference_maps(masks, cells, seed=0)
-    if shown.masks is None:
-        references = {k: v for k, v in references.items() if "mask" not in k}
+    shape = (len(shown), *size)
+    references = reference_maps(shape, cells, seed=0, masks=shown.masks)
     maps |= references
 
     scores: dict[str, Any] = {}

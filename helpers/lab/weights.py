@@ -43,7 +43,7 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise Refused(f"weights '{path}' are not there")
+        raise Refused(f"weights '{path}' are not there: give the path of a file")
     try:
         if path.suffix == ".safetensors":
             weights: Any = load_file(path)
@@ -60,14 +60,18 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
         raise Refused(f"weights '{path}' are damaged: copy the file again") from None
     except Exception as error:
         raise Refused(
-            f"weights '{path}' are damaged ({type(error).__name__}): copy it again"
+            f"weights '{path}' are damaged, or no weights ({type(error).__name__}): "
+            "copy the file again; .safetensors, .pt, .pth, .th and .ckpt are read"
         ) from None
     if isinstance(weights, Mapping) and "state_dict" in weights:
         weights = weights["state_dict"]
     if not isinstance(weights, Mapping) or not all(
         isinstance(value, Tensor) for value in weights.values()
     ):
-        raise Refused(f"weights '{path}' are not a mapping from names to tensors")
+        raise Refused(
+            f"weights '{path}' are not a mapping from names to tensors: save "
+            "model.state_dict()"
+        )
     for prefix in ("module.", "model."):
         if weights and all(name.startswith(prefix) for name in weights):
             weights = {name.removeprefix(prefix): w for name, w in weights.items()}

@@ -12,42 +12,45 @@ from helpers.explain.cam import upsample
 
 
 def reference_maps(
-    masks: Tensor,
+    shape: tuple[int, int, int],
     cells: int | tuple[int, int],
     seed: int,
-    size: tuple[int, int] | None = None,
+    masks: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return floors and ceilings of map scores, by their names in tables.
 
-    "uniform", "centred Gaussian" and "random smooth" are floors, "ground-truth mask"
-    is the ceiling of any map and "pooled mask" that of a map of `cells`.
+    "uniform", "centred Gaussian" and "random smooth" are floors. With masks,
+    "ground-truth mask" is the ceiling of any map and "pooled mask" that of a map of
+    `cells`; without them the ceilings are left out.
 
     Shapes: masks `[B, H, W]`, bool -> `[B, H, W]` each, float32. Range: [0, 1]; an
     empty mask stays a zero map.
 
     Args:
-        masks: the pixels of the target class.
-        cells: cells (h, w) of the maps that are judged, or h = w as one number.
+        shape: (B, H, W) of the maps that are judged.
+        cells: their cells (h, w), or h = w as one number; of any network they are
+            the shape of `coarse_grad_cam`'s maps.
         seed: of the random maps.
-        size: (H, W) of the pictures, if it is to be checked.
+        masks: the pixels of the target class, where they are known.
 
     Raises:
         ValueError: masks of the wrong shape, dtype or size; cells that do not fit.
     """
-    check_masks(masks, size)
     grid = (cells, cells) if isinstance(cells, int) else cells
-    pictures, height, width = masks.shape
+    _, height, width = shape
     if not (1 <= grid[0] <= height and 1 <= grid[1] <= width):
-        what = f"got {grid} for masks of {(height, width)}"
-        raise ValueError(f"cells must be from 1 to the size of the mask, {what}")
-    shape = (pictures, height, width)
+        what = f"got {grid} for maps of {(height, width)}"
+        raise ValueError(f"cells must be from 1 to the size of the map, {what}")
     maps = {
         "uniform": uniform(shape),
         "centred Gaussian": centred_gaussian(shape),
         "random smooth": random_smooth(shape, grid, seed),
-        "ground-truth mask": masks.float(),
-        "pooled mask": pooled_mask(masks, grid),
     }
+    if masks is None:
+        return maps
+    check_masks(masks, (height, width))
+    maps["ground-truth mask"] = masks.float()
+    maps["pooled mask"] = pooled_mask(masks, grid)
     return {name: values.to(masks.device) for name, values in maps.items()}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from helpers.settings import Refused, nearest
 from helpers.vision.resnet import CifarResNet, SceneResNet, initialise
 
 BACKBONES: dict[str, Callable[[int], SceneResNet | CifarResNet]] = {
@@ -12,7 +13,9 @@ BACKBONES: dict[str, Callable[[int], SceneResNet | CifarResNet]] = {
 
 
 def backbone(name: str, classes: int) -> SceneResNet | CifarResNet:
-    """Return an untrained network by name; raises `KeyError` for an unknown one."""
+    """Return an untrained network by name; raises `Refused` for an unknown one."""
+    if name not in BACKBONES:
+        raise Refused(f"unknown backbone '{name}'{nearest(name, list(BACKBONES))}")
     return BACKBONES[name](classes)
 
 

@@ -67,8 +67,25 @@ def test_plain_class_folders_are_split_by_the_hash_of_their_paths(
             picture(tmp_path / name / f"{i}.png", (1, 2, 3))
     found = folders.find(str(tmp_path))
     sizes = {split: len(rows) for split, rows in found.files.items()}
-    assert sum(sizes.values()) == 120
-    assert sizes["train"] > sizes["test"] > 0
+    assert sizes == {"train": 84, "validation": 12, "test": 24}
+
+
+def test_a_small_class_has_pictures_to_train_and_to_test_on(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for i in range(3):
+            picture(tmp_path / name / f"{i}.png", (1, 2, 3))
+    found = folders.find(str(tmp_path))
+    assert {split: len(rows) for split, rows in found.files.items()} == {
+        "train": 2,
+        "validation": 2,
+        "test": 2,
+    }
+
+
+def test_a_test_folder_alone(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        picture(tmp_path / "test" / name / "1.png", (1, 2, 3))
+    assert "has test/ but no train/" in refused(tmp_path)
 
 
 def test_names_come_from_classes_txt(tree: Path) -> None:

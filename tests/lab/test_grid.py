@@ -56,6 +56,50 @@ def test_a_broken_picture_is_named_before_anything_is_trained(
     assert not (home / "runs").exists()
 
 
+SCRIPT = """
+import os, sys, time
+from concurrent.futures import wait
+from helpers.lab.grid import _pool
+
+if __name__ == "__main__":
+    pool = _pool(1)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+
+
+def test_workers_end_with_the_process_that_made_them(tmp_path: Path) -> None:
+    """Also where it is killed and can say nothing."""
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    for _ in range(300):
+        if not Path(f"/proc/{worker}/cmdline").exists() and not alive(worker):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"worker {worker} lives on")
+
+
+def alive(process: int) -> bool:
+    import os
+
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True
+
+
 def test_any_executor_will_do(
     home: Path, small: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

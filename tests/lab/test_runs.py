@@ -29,7 +29,7 @@ def test_a_run_is_trained_once_and_then_loaded(
 ) -> None:
     lines: list[str] = []
     run = train_or_load(small, lines.append)
-    assert [line.split(",")[0] for line in lines] == [
+    assert [line.split(",")[0] for line in lines[:-1]] == [
         f"epoch {e} of 3" for e in (1, 2, 3)
     ]
     assert sorted(path.name for path in run.folder.iterdir()) == sorted(runs.FILES)
@@ -213,7 +213,7 @@ def test_a_disk_that_fills_while_a_run_is_written_loses_nothing(
     assert not runs.place(small).exists()
     lines: list[str] = []
     run = train_or_load(small, lines.append)
-    assert lines == []  # nothing was trained again
+    assert lines == ["trained, now its scores"]  # no epoch again
     assert run.history["epoch"].tolist() == [1, 2, 3]
 
 

@@ -23,7 +23,7 @@ def masks() -> torch.Tensor:
 
 
 def test_the_rows_of_a_table(masks: torch.Tensor) -> None:
-    maps = reference_maps(masks, (4, 6), seed=0, size=(8, 12))
+    maps = reference_maps((3, 8, 12), (4, 6), 0, masks)
     assert list(maps) == [
         "uniform",
         "centred Gaussian",
@@ -39,7 +39,7 @@ def test_the_rows_of_a_table(masks: torch.Tensor) -> None:
 
 
 def test_they_are_the_maps_of_their_functions(masks: torch.Tensor) -> None:
-    maps = reference_maps(masks, 4, seed=3)
+    maps = reference_maps((3, 8, 12), 4, 3, masks)
     assert torch.equal(maps["uniform"], uniform((3, 8, 12)))
     assert torch.equal(maps["centred Gaussian"], centred_gaussian((3, 8, 12)))
     assert torch.equal(maps["random smooth"], random_smooth((3, 8, 12), (4, 4), 3))
@@ -48,7 +48,7 @@ def test_they_are_the_maps_of_their_functions(masks: torch.Tensor) -> None:
 
 
 def test_a_uniform_map_puts_the_area_share_on_any_mask(masks: torch.Tensor) -> None:
-    maps = reference_maps(masks, 4, seed=0)["uniform"]
+    maps = reference_maps((3, 8, 12), 4, 0, masks)["uniform"]
     inside = (maps * masks).sum((1, 2)) / maps.sum((1, 2))
     assert torch.equal(inside, masks.float().mean((1, 2)))
 
@@ -107,7 +107,7 @@ def test_cells_that_do_not_divide_the_picture() -> None:
 
 
 def test_an_empty_mask_stays_a_zero_map(masks: torch.Tensor) -> None:
-    maps = reference_maps(masks, 4, seed=0)
+    maps = reference_maps((3, 8, 12), 4, 0, masks)
     assert maps["ground-truth mask"][2].abs().sum() == 0
     assert maps["pooled mask"][2].abs().sum() == 0
 
@@ -122,18 +122,26 @@ def test_an_empty_mask_stays_a_zero_map(masks: torch.Tensor) -> None:
 )
 def test_masks_are_checked(wrong: torch.Tensor, text: str) -> None:
     with pytest.raises(ValueError, match=text) as caught:
-        reference_maps(wrong, 4, seed=0)
+        reference_maps((3, 8, 12), 4, 0, wrong)
     assert "\n" not in str(caught.value)
 
 
 def test_a_mask_of_another_size_than_its_picture(masks: torch.Tensor) -> None:
     wanted = r"masks of \[8, 12\] for pictures of \[12, 8\] pixels: transform mask and"
     with pytest.raises(ValueError, match=wanted):
-        reference_maps(masks, 4, seed=0, size=(12, 8))
+        reference_maps((3, 12, 8), 4, 0, masks)
     check_masks(masks, (8, 12))
 
 
 @pytest.mark.parametrize("cells", [0, 9, (4, 13)])
 def test_cells_are_checked(masks: torch.Tensor, cells: int | tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="cells must be from 1 to the size"):
-        reference_maps(masks, cells, seed=0)
+        reference_maps((3, 8, 12), cells, 0, masks)
+
+
+def test_without_masks_there_are_floors_alone() -> None:
+    assert list(reference_maps((2, 8, 8), 4, seed=0)) == [
+        "uniform",
+        "centred Gaussian",
+        "random smooth",
+    ]

@@ -68,7 +68,7 @@ def test_the_parameters_cell_is_the_chapters_settings(script: Path) -> None:
         written = seen[name]["inferred_type_name"]
         expected = getattr(field.annotation, "__name__", "")
         if str(field.annotation).startswith("list"):
-            expected = str(field.annotation)
+            expected = "list[int]"
         elif "Literal" in str(field.annotation):
             expected = "str"
         assert written == expected, name
