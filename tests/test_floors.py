@@ -7,6 +7,8 @@ import pytest
 
 from helpers import paths
 
+# `report` lies below `lab`: a run keeps its provenance and its trained-out flag, and
+# both are defined there.
 FLOORS = (
     ("helpers", "settings", "paths", "streams"),
     ("language", "vision", "losses", "explain"),

@@ -26,7 +26,14 @@ CELL = {"scene-resnet": 8, "resnet20": 4, "resnet56": 4}  # pixels a side
 
 @dataclass(frozen=True)
 class Recipe:
-    """The four things a run is made of, and a check before any of them."""
+    """What a run is made of.
+
+    Attributes:
+        check: raises `Refused` where method and data do not go together.
+        network: the untrained network.
+        module_and_tensors: the module to train, initialised, and the rows it sees.
+        score: the scores of the trained network, JSON-ready.
+    """
 
     check: Callable[[RunSettings], None]
     network: Callable[[RunSettings], nn.Module]
@@ -36,26 +43,9 @@ class Recipe:
     score: Callable[[RunSettings, nn.Module], dict[str, Any]]
 
 
-def check(settings: RunSettings) -> None:
-    """Raise `Refused` where method and data do not go together."""
-    RECIPES[settings.method.name].check(settings)
-
-
-def network(settings: RunSettings) -> nn.Module:
-    """Return the run's untrained network."""
-    return RECIPES[settings.method.name].network(settings)
-
-
-def module_and_tensors(
-    settings: RunSettings,
-) -> tuple["pl.LightningModule", tuple[Tensor, ...]]:
-    """Return the module to train, initialised, and the rows it is trained on."""
-    return RECIPES[settings.method.name].module_and_tensors(settings)
-
-
-def score(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
-    """Return the scores of the trained network, JSON-ready."""
-    return RECIPES[settings.method.name].score(settings, model)
+def recipe(settings: RunSettings) -> Recipe:
+    """Return the recipe of the run's method."""
+    return RECIPES[settings.method.name]
 
 
 def label(settings: RunSettings) -> str:

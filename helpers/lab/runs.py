@@ -33,9 +33,9 @@ from torch import nn
 
 from helpers import paths
 from helpers.data import catalog
-from helpers.lab import recipes
 from helpers.lab.code import SCORING, TRAINING, code_hash
 from helpers.lab.fit import CHECKPOINT, fit
+from helpers.lab.recipes import label, recipe
 from helpers.lab.weights import Report, load_weights
 from helpers.report.margins import is_trained_out
 from helpers.report.provenance import provenance
@@ -80,7 +80,7 @@ class Run:
 
     def model(self) -> nn.Module:
         """Return the network with its trained weights, in evaluation mode."""
-        model = recipes.network(self.settings)
+        model = recipe(self.settings).network(self.settings)
         model.load_state_dict(load_weights(self.folder / "model.safetensors"))
         return model.to(self.settings.device).eval()
 
@@ -100,7 +100,7 @@ def check(settings: RunSettings) -> None:
             f"device '{settings.device}' is not there: take one that this machine has, "
             f"{', '.join(names)}"
         )
-    recipes.check(settings)
+    recipe(settings).check(settings)
 
 
 def digest(settings: RunSettings) -> str:
@@ -115,7 +115,7 @@ def place(settings: RunSettings) -> Path:
     """Return the folder in which the run lies, or would lie."""
     data = re.sub(r"[^A-Za-z0-9]+", "-", Path(settings.data.name).name).strip("-")
     name = f"seed{settings.seed}-{digest(settings)}"
-    return paths.runs() / data / recipes.label(settings) / name
+    return paths.runs() / data / label(settings) / name
 
 
 def is_whole(folder: Path) -> bool:
@@ -160,7 +160,7 @@ def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     if folder.exists():  # not whole: a file was lost
         shutil.rmtree(folder)
-    module, tensors = recipes.module_and_tensors(settings)
+    module, tensors = recipe(settings).module_and_tensors(settings)
     history = fit(
         module,
         tensors,
@@ -213,7 +213,7 @@ def _record(run: Run) -> dict[str, Any]:
     kept = torch.get_num_threads()
     torch.set_num_threads(run.settings.threads)
     try:
-        scores = recipes.score(run.settings, run.model())
+        scores = recipe(run.settings).score(run.settings, run.model())
     finally:
         torch.set_num_threads(kept)
     accuracy = run.history["accuracy"].tolist()
