@@ -74,7 +74,7 @@ def chapter_of(name: str, profile: str, parameters: Sequence[str]) -> Chapter:
         if not equals:
             raise Refused(f"-p '{text}' has no value: write -p 'name=value'")
         values[key.strip()] = value_of(value.strip())
-    return CHAPTERS[name].of(values)
+    return CHAPTERS[name].of(**values)
 
 
 def profile_values(profile: str, chapter: str) -> dict[str, Any]:

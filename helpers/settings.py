@@ -5,7 +5,6 @@ A setting that is unknown, of the wrong type or out of range is refused in one l
 """
 
 import difflib
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,10 +22,10 @@ class Settings(BaseModel):
     )
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Self:
+    def of(cls, /, **values: Any) -> Self:
         """Return the settings with these values, or raise `Refused` in one line."""
         try:
-            return cls.model_validate(dict(values))
+            return cls.model_validate(values)
         except ValidationError as error:
             raise Refused(one_line(error, list(cls.model_fields))) from None
 

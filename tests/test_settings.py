@@ -12,7 +12,7 @@ from helpers.streams import mix, stream
 
 def refused(values: dict) -> str:
     with pytest.raises(Refused) as caught:
-        RunSettings.of(values)
+        RunSettings.of(**values)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

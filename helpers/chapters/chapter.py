@@ -1,6 +1,6 @@
 """What every chapter's parameters can do."""
 
-from typing import Any, Self
+from typing import Any
 
 from helpers.lab.grid import grid
 from helpers.lab.runs import Run, check
@@ -10,11 +10,6 @@ from helpers.settings import RunSettings, Settings
 
 class Chapter(Settings):
     """A chapter's parameters, with the names of its notebook's parameters cell."""
-
-    @classmethod
-    def checked(cls, **parameters: Any) -> Self:
-        """Return the chapter with these parameters, or raise `Refused` in one line."""
-        return cls.of(parameters)
 
     def arms(self) -> dict[str, list[RunSettings]]:
         """Return the runs the chapter needs: for each arm, one a training seed."""

@@ -88,26 +88,21 @@ def check(data: DataSettings) -> None:
 
 
 def fingerprint(data: DataSettings) -> str:
-    """Return what identifies the pictures: a name, or a folder's files and sizes."""
+    """Return what identifies the pictures: a name, or a hash of a folder's content."""
     check(data)
     kind, _, path = data.name.partition(":")
     return folders.find(path).fingerprint if kind == "folder" else kind
 
 
 def class_names(data: DataSettings) -> tuple[str, ...]:
-    """Return the class names in label order, without reading a picture."""
+    """Return the class names in label order; reads two pictures at most."""
     check(data)
     kind, _, path = data.name.partition(":")
     if kind == "scenes":
         return CLASS_NAMES
     if kind == "folder":
         return folders.find(path).class_names
-    return load(replace_counts(data, 2), "test").class_names
-
-
-def replace_counts(data: DataSettings, count: int) -> DataSettings:
-    """Return the settings with at most `count` training and test pictures."""
-    return data.model_copy(update={"train": count, "test": count})
+    return load(data.model_copy(update={"test": 2}), "test").class_names
 
 
 def load(data: DataSettings, split: str, cue: float | None = None) -> Pictures:

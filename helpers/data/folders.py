@@ -35,7 +35,7 @@ class Folder:
         path: where it lies.
         class_names: names in the order of the sorted class folders.
         files: for each split, (file, label) pairs in the order of the files' hashes.
-        fingerprint: hash of all relative paths and file sizes.
+        fingerprint: hash of the paths and sizes of pictures and masks, and the names.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Read:
 
 @cache
 def find(path: str) -> Folder:
-    """List a folder without reading a picture.
+    """List a folder without reading a picture, once a process.
 
     Raises `Refused` if it is missing, empty, or has fewer than two classes.
     """
@@ -115,6 +115,9 @@ def find(path: str) -> Folder:
         for split, found in files.items()
     }
     names = _names(top, classes)
+    total.update("\n".join(names).encode())
+    for mask in sorted((top / "masks").rglob("*.png")):
+        total.update(f"{_tail(mask, top)}\t{mask.stat().st_size}\n".encode())
     return Folder(top, names, ordered, total.hexdigest()[:16])
 
 

@@ -9,8 +9,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from functools import partial
 
 from helpers.data import catalog
-from helpers.lab.code import SCORING, code_hash
-from helpers.lab.runs import Run, check, is_whole, place, train_or_load
+from helpers.lab.runs import Run, check, is_up_to_date, place, train_or_load
 from helpers.lab.weights import Report
 from helpers.settings import DataSettings, RunSettings
 
@@ -33,7 +32,7 @@ def grid(
     for one in settings:
         check(one)
     wanted = list(dict.fromkeys(settings))
-    missing = [one for one in wanted if not _is_there(one)]
+    missing = [one for one in wanted if not is_up_to_date(one, place(one))]
     for data in dict.fromkeys(one.data for one in missing):
         _read_once(data, report)
     if report and missing:
@@ -120,10 +119,3 @@ def _line(name: str, text: str, report: Report | None) -> None:
 def _name(settings: RunSettings) -> str:
     folder = place(settings)
     return f"{folder.parent.parent.name}/{folder.parent.name}/{folder.name}"
-
-
-def _is_there(settings: RunSettings) -> bool:
-    folder = place(settings)
-    if not is_whole(folder):
-        return False
-    return Run(settings, folder).record["scored_by"] == code_hash(SCORING)

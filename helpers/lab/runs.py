@@ -123,6 +123,13 @@ def is_whole(folder: Path) -> bool:
     return all((folder / name).is_file() for name in FILES)
 
 
+def is_up_to_date(settings: RunSettings, folder: Path) -> bool:
+    """Tell whether the run is there and scored by the code as it stands."""
+    if not is_whole(folder):
+        return False
+    return Run(settings, folder).record["scored_by"] == code_hash(SCORING)
+
+
 def train_or_load(settings: RunSettings, report: Report | None = None) -> Run:
     """Return the run with these settings: from its folder, else trained now.
 
@@ -133,9 +140,8 @@ def train_or_load(settings: RunSettings, report: Report | None = None) -> Run:
     """
     check(settings)
     folder = place(settings)
-    run = Run(settings, folder)
-    if is_whole(folder) and run.record["scored_by"] == code_hash(SCORING):
-        return run
+    if is_up_to_date(settings, folder):
+        return Run(settings, folder)
     locks = paths.runs() / ".locks"
     try:
         paths.require_space(folder, SPACE)
@@ -143,8 +149,8 @@ def train_or_load(settings: RunSettings, report: Report | None = None) -> Run:
         with FileLock(locks / f"{folder.name}.lock"):
             if not is_whole(folder):
                 _train(settings, folder, report)
-            elif run.record["scored_by"] != code_hash(SCORING):
-                _score_again(run)
+            elif not is_up_to_date(settings, folder):  # asked anew, under the lock
+                _score_again(Run(settings, folder))
     except OSError as error:
         if error.errno not in (None, errno.ENOSPC, errno.EACCES, errno.EROFS):
             raise

@@ -22,7 +22,7 @@ from helpers.streams import stream
 
 FILTERS_LR = 0.02  # of the convolutions, by Muon
 TEXT_LR = 7e-4  # slower than the pictures: they follow the words
-BETAS = (0.9, 0.98)  # Radford et al. 2021, table 18
+BETAS = (0.9, 0.98)  # as Radford et al. 2021
 WARM_UP = 50  # steps
 
 

@@ -15,7 +15,7 @@ class Muon(torch.optim.AdamW):
     There, with gradient G, momentum beta (the first of `betas`) and decay lambda,
     M <- beta M + (1 - beta) G;  U = orthogonal(beta M + (1 - beta) G);
     W <- (1 - lr lambda) W - 0.2 lr sqrt(max(rows, columns)) U,
-    a step about as large as Adam's (Liu et al. 2025, "Muon is scalable", eq. 4).
+    a step about as large as Adam's (Liu et al. 2025, "Muon is scalable").
     `torch.optim.Muon` takes matrices alone; here a bank of filters
     `[out, in, h, w]` is the matrix `[out, in h w]`.
     """

@@ -116,6 +116,13 @@ def test_the_fingerprint_is_of_the_content_and_not_of_the_place(
     shutil.copytree(tree, moved)
     before = catalog.fingerprint(settings(tree))
     assert catalog.fingerprint(settings(moved)) == before
+    picture(moved / "masks" / "test" / "cat" / "1.png", (1, 1, 1))
+    folders.find.cache_clear()
+    masked = catalog.fingerprint(settings(moved))
+    assert masked != before
+    (moved / "classes.txt").write_text("cat\thouse cat\ntree_frog\tfrog\n")
+    folders.find.cache_clear()
+    assert catalog.fingerprint(settings(moved)) not in (before, masked)
     next((moved / "test").rglob("*.png")).unlink()
     folders.find.cache_clear()
     assert catalog.fingerprint(settings(moved)) != before
