@@ -13,10 +13,8 @@ from typing import Any
 import nbformat
 
 from helpers import paths
-from helpers.lab.code import code_hash
+from helpers.lab.code import everything
 from helpers.report.provenance import provenance, versions
-
-EVERYTHING = ("",)  # all modules of `helpers`
 
 
 class ChapterFailed(RuntimeError):  # noqa: N818
@@ -42,7 +40,7 @@ def stamp(chapter: str, parameters: dict[str, Any], profile: str) -> str:
     total = hashlib.sha256()
     for file in (source, *records):
         total.update(file.name.encode() + file.read_bytes())
-    rest = [parameters, profile, code_hash(EVERYTHING), versions()]
+    rest = [parameters, profile, everything(), versions()]
     total.update(json.dumps(rest, sort_keys=True).encode())
     return total.hexdigest()[:16]
 

@@ -26,7 +26,7 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 from helpers import paths
 from helpers.chapters import CHAPTERS, Chapter
 from helpers.execute import ChapterFailed, Execution, execute, published, stamp
-from helpers.lab.code import SCORING, TRAINING, code_hash
+from helpers.lab.code import everything
 from helpers.lab.grid import grid
 from helpers.report.provenance import provenance
 from helpers.settings import Refused, nearest
@@ -147,8 +147,7 @@ def keep_record(name: str, chapter: Chapter, profile: str, started: float) -> Pa
             "count": len(parts),
             "training_seconds": round(sum(p["training"]["seconds"] for p in parts)),
             "scoring_seconds": round(sum(p["scoring"]["seconds"] for p in parts)),
-            "training_code": code_hash(TRAINING),
-            "scoring_code": code_hash(SCORING),
+            "code": everything(),
         },
         "provenance": provenance(time.monotonic() - started, threads=1),
     }

@@ -52,6 +52,17 @@ def one_line(error: ValidationError, known: list[str]) -> str:
     return "; ".join(lines)
 
 
+class Dot(Settings):
+    """A small disc on some training pictures: a planted shortcut to its class."""
+
+    target: int = Field(0, ge=0)  # the class it stands for
+    share: float = Field(1.0, ge=0, le=1)  # of the class's pictures that carry it
+    elsewhere: float = Field(0.0, ge=0, le=1)  # of the other classes' pictures
+    radius: float = Field(2.0, ge=1)  # pixels, after resizing
+    colour: tuple[int, int, int] = (255, 0, 0)
+    position: str = "top-left"
+
+
 class DataSettings(Settings):
     """Which pictures: a name of `helpers.data.catalog`, and how many of what size."""
 
@@ -61,24 +72,71 @@ class DataSettings(Settings):
     test: int = Field(1000, ge=2)  # test pictures, and half as many to validate
     explained: int = Field(64, ge=1)  # the first test pictures: with maps and scores
     cue: float = Field(0.0, ge=-1 / 7, le=1)  # class and background, training scenes
+    dot: Dot | None = None  # on training pictures
     seed: int = Field(0, ge=0)  # of the pictures, not of the training
 
 
-class CrossEntropy(Settings):
-    """A classifier trained with cross-entropy alone: the baseline.
+class Classifier(Settings):
+    """What every classifier is trained with, whatever its loss.
 
     SGD with momentum and the schedule lr cos(7 pi k / 16 K) at step k of K.
     """
 
-    name: Literal["ce"] = "ce"
     backbone: Literal["scene-resnet", "resnet20", "resnet56"] = "scene-resnet"
-    epochs: int = Field(38, ge=1, le=1000)
+    epochs: int = Field(52, ge=1, le=1000)
     batch: int = Field(32, ge=2)
-    lr: float = Field(0.05, gt=0, le=10)
+    lr: float = Field(0.03, gt=0, le=10)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-4, ge=0)
     flip: bool = False  # mirror half of the pictures
     shift: int = Field(0, ge=0, le=16)  # crop after padding by so many pixels
+
+
+class CrossEntropy(Classifier):
+    """A classifier trained with cross-entropy alone: the baseline."""
+
+    name: Literal["ce"] = "ce"
+
+
+class Lico(Classifier):
+    """LICO: L_CE + alpha L_MM + beta L_OT against the features of class prompts.
+
+    The defaults are the preset `paper`. `helpers.methods.presets` holds the other
+    presets as rows of these switches, and says where each default comes from.
+    """
+
+    name: Literal["lico"] = "lico"
+    preset: str = "paper"  # the row of switches it started from
+    alpha: float = Field(10.0, ge=0)  # weight of manifold matching
+    beta: float = Field(1.0, ge=0)  # weight of transport
+    # Language
+    language: str = "tiny-clip"  # one of `helpers.language.sources`
+    text_width: int = Field(512, ge=2)  # of the features of `file:PATH`
+    names: Literal["aligned", "permuted", "sorted"] = "aligned"  # text k names class k
+    clip_pictures: int = Field(12000, ge=16)
+    clip_epochs: int = Field(2, ge=1)
+    clip_seed: int = Field(1, ge=0)
+    # Prompts and h_psi
+    n_ctx: int = Field(12, ge=1)  # learnable tokens X_1..X_n
+    contexts: Literal["shared", "class", "rolled"] = "shared"
+    position: Literal["end", "middle", "front"] = "end"  # of the class name
+    full_stop: bool = False  # "." behind the prompt
+    shuffle: bool = False  # the learnable tokens change places at each step
+    hidden: int = Field(512, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    # Manifold matching
+    mm_text: Literal["tokens", "pooled"] = "tokens"  # projected tokens, or CLIP's own
+    mm_image: Literal["maps", "pooled"] = "maps"
+    unit: bool = True  # rows of length 1 before their distances
+    temperature: Literal["exponential", "bounded", "raw", "fixed"] = "exponential"
+    tau: float = Field(2.659, gt=0)  # the temperature at the start
+    diagonal: bool = True  # each picture is among its own neighbours
+    kl_floor: float = Field(0.0, ge=0)
+    # Transport
+    ot_text: Literal["tokens", "label", "copies"] = "tokens"
+    epsilon: float = Field(0.1, gt=0)
+    plan: Literal["converged", "published"] = "converged"
+    plan_gradient: Literal["through", "envelope", "detached", "none"] = "through"
 
 
 class TinyClip(Settings):
@@ -97,7 +155,7 @@ class TinyClip(Settings):
     weight_decay: float = Field(0.05, ge=0)
 
 
-Method = Annotated[CrossEntropy | TinyClip, Field(discriminator="name")]
+Method = Annotated[CrossEntropy | Lico | TinyClip, Field(discriminator="name")]
 
 
 class RunSettings(Settings):

@@ -56,17 +56,17 @@ size: int = 64  # pixels a side
 pictures: int = 850  # training pictures
 test_pictures: int = 1000  # test pictures
 explained: int = 64  # test pictures with maps
-cue: float = 0.9  # class-background correlation of the second arm
 backbone: str = "scene-resnet"  # scene-resnet, resnet20 or resnet56
-epochs: int = 38  # passes over the pictures
+epochs: int = 52  # passes over the pictures
 batch: int = 32  # pictures a step
-lr: float = 0.05  # learning rate of the first step
+lr: float = 0.03  # learning rate of the first step
 flip: bool = False  # mirror half of the pictures
 shift: int = 0  # crop after padding by so many
 clip_pictures: int = 12000  # scenes with captions
 clip_epochs: int = 2  # passes over scenes and captions
 seeds: list[int] = [1]  # training seeds
 device: str = "cpu"  # cpu, cuda, cuda:1, mps
+cue: float = 0.9  # class-background correlation of the second arm
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -95,7 +95,6 @@ chapter = laboratory.Laboratory.of(
     pictures=pictures,
     test_pictures=test_pictures,
     explained=explained,
-    cue=cue,
     backbone=backbone,
     epochs=epochs,
     batch=batch,
@@ -106,6 +105,7 @@ chapter = laboratory.Laboratory.of(
     clip_epochs=clip_epochs,
     seeds=seeds,
     device=device,
+    cue=cue,
 )
 
 # %%

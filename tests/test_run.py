@@ -158,7 +158,7 @@ def test_two_chapters_are_executed_side_by_side(chapter: Path) -> None:
 def test_the_stamp_covers_parameters_profile_and_source(
     chapter: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute_module, "code_hash", lambda _: "code")
+    monkeypatch.setattr(execute_module, "everything", lambda: "code")
     source = chapter.with_suffix(".py")
     source.write_text("1")
     stamps = [
@@ -168,6 +168,6 @@ def test_the_stamp_covers_parameters_profile_and_source(
     ]
     source.write_text("2")
     stamps.append(execute_module.stamp("09_small", {"n": 1}, "book"))
-    monkeypatch.setattr(execute_module, "code_hash", lambda _: "other code")
+    monkeypatch.setattr(execute_module, "everything", lambda: "other code")
     stamps.append(execute_module.stamp("09_small", {"n": 1}, "book"))
     assert len(set(stamps)) == 5

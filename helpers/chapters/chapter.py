@@ -1,11 +1,22 @@
-"""What every chapter's parameters can do."""
+"""What every chapter's parameters can do, and those that several chapters share."""
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, field_validator
 
 from helpers.lab.grid import grid
 from helpers.lab.runs import Run, check
 from helpers.lab.weights import Report
-from helpers.settings import RunSettings, Settings
+from helpers.methods.presets import preset
+from helpers.settings import (
+    CrossEntropy,
+    DataSettings,
+    Lico,
+    Method,
+    RunSettings,
+    Settings,
+    TinyClip,
+)
 
 
 class Chapter(Settings):
@@ -33,3 +44,75 @@ class Chapter(Settings):
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
         """Return the numbers of the chapter's record, JSON-ready."""
         raise TypeError(f"{type(self).__name__} keeps no record")
+
+
+class ClassifierChapter(Chapter):
+    """A chapter that trains classifiers, all with the same pictures and schedule."""
+
+    dataset: str = Field("scenes", description="scenes, cifar10, cifar100, folder:PATH")
+    size: int = Field(64, ge=16, le=256, description="pixels a side")
+    pictures: int = Field(850, ge=2, description="training pictures")
+    test_pictures: int = Field(1000, ge=64, description="test pictures")
+    explained: int = Field(64, ge=2, description="test pictures with maps")
+    backbone: Literal["scene-resnet", "resnet20", "resnet56"] = Field(
+        "scene-resnet", description="scene-resnet, resnet20 or resnet56"
+    )
+    epochs: int = Field(52, ge=1, le=1000, description="passes over the pictures")
+    batch: int = Field(32, ge=2, description="pictures a step")
+    lr: float = Field(0.03, gt=0, le=10, description="learning rate of the first step")
+    flip: bool = Field(False, description="mirror half of the pictures")
+    shift: int = Field(0, ge=0, le=16, description="crop after padding by so many")
+    clip_pictures: int = Field(12000, ge=16, description="scenes with captions")
+    clip_epochs: int = Field(2, ge=1, description="passes over scenes and captions")
+    seeds: list[NonNegativeInt] = Field([1], min_length=1, description="training seeds")
+    device: str = Field("cpu", description="cpu, cuda, cuda:1, mps")
+
+    @field_validator("seeds", "few_seeds", check_fields=False)
+    @classmethod
+    def each_seed_once(cls, seeds: list[int]) -> list[int]:
+        """Refuse a seed that is given twice: it is one unit of inference."""
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("give each seed once")
+        return seeds
+
+    def data(self, **changed: Any) -> DataSettings:
+        """Return the chapter's pictures, with another cue or a dot."""
+        return DataSettings.of(
+            name=self.dataset,
+            size=self.size,
+            train=self.pictures,
+            test=self.test_pictures,
+            explained=self.explained,
+            **changed,
+        )
+
+    def schedule(self) -> dict[str, Any]:
+        """Return what every classifier of the chapter is trained with."""
+        names = ("backbone", "epochs", "batch", "lr", "flip", "shift")
+        return {name: getattr(self, name) for name in names}
+
+    def cross_entropy(self) -> CrossEntropy:
+        """Return the baseline's method."""
+        return CrossEntropy.of(**self.schedule())
+
+    def lico(self, name: str, **changed: Any) -> Lico:
+        """Return a preset of LICO with the chapter's schedule and its tiny CLIP."""
+        clip = {"clip_pictures": self.clip_pictures, "clip_epochs": self.clip_epochs}
+        return preset(name, **self.schedule(), **clip, **changed)
+
+    def clip(self) -> RunSettings:
+        """Return the run of the tiny CLIP that gives the text features."""
+        return RunSettings(
+            data=DataSettings(train=self.clip_pictures),
+            method=TinyClip(epochs=self.clip_epochs),
+            device=self.device,
+        )
+
+    def each(
+        self, data: DataSettings, method: Method, seeds: list[int]
+    ) -> list[RunSettings]:
+        """Return a run a seed."""
+        return [
+            RunSettings(data=data, method=method, seed=seed, device=self.device)
+            for seed in seeds
+        ]

@@ -1,16 +1,16 @@
 """Chapter 00: scenes, the tiny CLIP, a run, its maps and its scores."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field
 
-from helpers.chapters.chapter import Chapter
+from helpers.chapters.chapter import ClassifierChapter
 from helpers.lab.runs import Run
 from helpers.report.verdict import Verdict, verdict
-from helpers.settings import CrossEntropy, DataSettings, RunSettings, TinyClip
+from helpers.settings import DataSettings, RunSettings, TinyClip
 
 # Arms of the chapter.
 BASELINE = "no cue"
@@ -20,72 +20,25 @@ SHUFFLED = "shuffled captions"
 CLASSIFIERS = (BASELINE, CUED)
 
 
-class Laboratory(Chapter):
+class Laboratory(ClassifierChapter):
     """The parameters of chapter 00."""
 
-    dataset: str = Field("scenes", description="scenes, cifar10, cifar100, folder:PATH")
-    size: int = Field(64, ge=16, le=256, description="pixels a side")
-    pictures: int = Field(850, ge=2, description="training pictures")
-    test_pictures: int = Field(1000, ge=64, description="test pictures")
-    explained: int = Field(64, ge=1, description="test pictures with maps")
     cue: float = Field(
         0.9, gt=0, le=1, description="class-background correlation of the second arm"
     )
-    backbone: Literal["scene-resnet", "resnet20", "resnet56"] = Field(
-        "scene-resnet", description="scene-resnet, resnet20 or resnet56"
-    )
-    epochs: int = Field(38, ge=1, le=1000, description="passes over the pictures")
-    batch: int = Field(32, ge=2, description="pictures a step")
-    lr: float = Field(0.05, gt=0, le=10, description="learning rate of the first step")
-    flip: bool = Field(False, description="mirror half of the pictures")
-    shift: int = Field(0, ge=0, le=16, description="crop after padding by so many")
-    clip_pictures: int = Field(12000, ge=16, description="scenes with captions")
-    clip_epochs: int = Field(2, ge=1, description="passes over scenes and captions")
-    seeds: list[NonNegativeInt] = Field([1], min_length=1, description="training seeds")
-    device: str = Field("cpu", description="cpu, cuda, cuda:1, mps")
-
-    @field_validator("seeds")
-    @classmethod
-    def each_seed_once(cls, seeds: list[int]) -> list[int]:
-        """Refuse a seed that is given twice: it is one unit of inference."""
-        if len(set(seeds)) < len(seeds):
-            raise ValueError("give each seed once")
-        return seeds
 
     def arms(self) -> dict[str, list[RunSettings]]:
         """Return a baseline a seed; for scenes, one with the cue; two CLIPs a seed."""
-        method = CrossEntropy(
-            backbone=self.backbone,
-            epochs=self.epochs,
-            batch=self.batch,
-            lr=self.lr,
-            flip=self.flip,
-            shift=self.shift,
-        )
-        plain = DataSettings(
-            name=self.dataset,
-            size=self.size,
-            train=self.pictures,
-            test=self.test_pictures,
-            explained=self.explained,
-        )
-        wanted: dict[str, tuple[DataSettings, CrossEntropy | TinyClip]] = {
-            BASELINE: (plain, method)
-        }
+        plain, method = self.data(), self.cross_entropy()
+        arms = {BASELINE: self.each(plain, method, self.seeds)}
         if self.dataset == "scenes":
-            cued = plain.model_copy(update={"cue": self.cue})
-            wanted[CUED] = (cued, method)
+            arms[CUED] = self.each(self.data(cue=self.cue), method, self.seeds)
         words = DataSettings(train=self.clip_pictures)
         aligned = TinyClip(epochs=self.clip_epochs)
-        wanted[CLIP] = (words, aligned)
-        wanted[SHUFFLED] = (words, aligned.model_copy(update={"captions": "shuffled"}))
-        return {
-            name: [
-                RunSettings(data=data, method=method, seed=seed, device=self.device)
-                for seed in self.seeds
-            ]
-            for name, (data, method) in wanted.items()
-        }
+        arms[CLIP] = self.each(words, aligned, self.seeds)
+        shuffled = aligned.model_copy(update={"captions": "shuffled"})
+        arms[SHUFFLED] = self.each(words, shuffled, self.seeds)
+        return arms
 
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
         """Return accuracies, per picture where a verdict needs it, and CLIP's tests."""

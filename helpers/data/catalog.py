@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from helpers import paths
-from helpers.data import folders
+from helpers.data import folders, red_dot
 from helpers.data.scenes import CLASS_NAMES, CUES, draw_scenes
 from helpers.settings import DataSettings, Refused, nearest
 
@@ -28,8 +28,9 @@ class Pictures:
     """Labelled pictures in memory.
 
     Shapes: images `[N, 3, H, W]` uint8; labels `[N]` int64 in 0..K-1; masks
-    `[N, H, W]` bool or None: the object's pixels. `mean` and `std` (per channel, of
-    intensities in [0, 1]) normalise the pictures for a network.
+    `[N, H, W]` bool or None: the object's pixels; boxes `[N, 4, 4]` of its instances
+    or None, -1 where there is none. `mean` and `std` (per channel, of intensities in
+    [0, 1]) normalise the pictures for a network.
     """
 
     images: Tensor
@@ -38,6 +39,7 @@ class Pictures:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     masks: Tensor | None = None
+    boxes: Tensor | None = None
 
     def __post_init__(self) -> None:
         highest = int(self.labels.max()) if len(self.labels) else -1
@@ -52,9 +54,16 @@ class Pictures:
 
     def first(self, count: int) -> "Pictures":
         """Return the first `count` pictures."""
-        masks = None if self.masks is None else self.masks[:count]
+        return self.rows(slice(count))
+
+    def rows(self, chosen: Tensor | slice) -> "Pictures":
+        """Return the chosen pictures."""
         return replace(
-            self, images=self.images[:count], labels=self.labels[:count], masks=masks
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            masks=None if self.masks is None else self.masks[chosen],
+            boxes=None if self.boxes is None else self.boxes[chosen],
         )
 
     def normalised(self) -> Tensor:
@@ -83,6 +92,8 @@ def check(data: DataSettings) -> None:
         raise Refused(f"unknown data set '{data.name}'{nearest(data.name, [*NAMES])}")
     if kind != "scenes" and data.cue != 0:
         raise Refused(f"parameter 'cue' is for scenes; '{data.name}' has none")
+    if data.dot is not None:
+        red_dot.dot_mask((data.size,) * 2, data.dot.radius, data.dot.position)
     if kind == "folder":
         folders.find(path)
 
@@ -108,7 +119,8 @@ def class_names(data: DataSettings) -> tuple[str, ...]:
 def load(data: DataSettings, split: str, cue: float | None = None) -> Pictures:
     """Return the pictures of a split: train, validation or test.
 
-    Test and validation scenes carry no cue unless `cue` (-1/7 to 1) is given.
+    Test and validation scenes carry no cue unless `cue` (-1/7 to 1) is given, and a
+    dot stands on training pictures alone.
 
     Raises `Refused` for what cannot be found or read, in one line.
     """
@@ -123,13 +135,35 @@ def load(data: DataSettings, split: str, cue: float | None = None) -> Pictures:
         if cue is None:
             cue = data.cue if split == "train" else CUES["decorrelated"]
         drawn = draw_scenes(number, split, data.size, cue, data.seed)
-        return Pictures(
-            drawn.images, drawn.labels, CLASS_NAMES, mean, std, drawn.masks()
+        found = Pictures(
+            drawn.images,
+            drawn.labels,
+            CLASS_NAMES,
+            mean,
+            std,
+            drawn.masks(),
+            drawn.boxes,
         )
+        return _planted(found, data, split)
     if kind == "folder":
         read = folders.read(folders.find(path), split, number, data.size, data.seed)
     else:
         read = folders.read_cifar(
             kind, paths.data(), split, number, data.size, data.seed
         )
-    return Pictures(read.images, read.labels, read.class_names, mean, std, read.masks)
+    found = Pictures(read.images, read.labels, read.class_names, mean, std, read.masks)
+    return _planted(found, data, split)
+
+
+def _planted(pictures: Pictures, data: DataSettings, split: str) -> Pictures:
+    if data.dot is None:
+        return pictures
+    if data.dot.target >= len(pictures.class_names):
+        raise Refused(
+            f"the dot's class {data.dot.target} is not there: labels go from 0 to "
+            f"{len(pictures.class_names) - 1}"
+        )
+    if split != "train":
+        return pictures
+    images, _ = red_dot.plant(pictures.images, pictures.labels, data.dot, data.seed)
+    return replace(pictures, images=images)

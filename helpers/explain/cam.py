@@ -115,7 +115,7 @@ def coarse_grad_cam(
         for part, wanted in zip(images.split(chunk), targets.split(chunk), strict=True):
             maps.append(form(part, wanted))
             if len(maps) == 1:
-                _check_resolution(maps[0])
+                check_resolution(maps[0])
     coarse = torch.cat(maps)
     broken = (~coarse.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()
     if broken:
@@ -193,7 +193,7 @@ def _form(
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the function (images, targets) -> `[B, h, w]` that suits the model."""
     if layer is None and is_pooled_linear(model):
-        _check_promise(model, images[:1])
+        check_promise(model, images[:1])
         return partial(_closed_form, model)
     if layer is None:
         layer = feature_map_layer(model, images)
@@ -203,7 +203,7 @@ def _form(
 
 
 @torch.no_grad()
-def _check_promise(model: PooledLinear, images: Tensor) -> None:
+def check_promise(model: PooledLinear, images: Tensor) -> None:
     """Refuse a model whose `features` and `head` do not make its logits."""
     promised = model.head(model.features(images.clone()).mean((2, 3)))
     given = model(images.clone())
@@ -223,7 +223,22 @@ def _closed_form(model: PooledLinear, images: Tensor, targets: Tensor) -> Tensor
 def _by_gradient(
     model: nn.Module, layer: nn.Module, images: Tensor, targets: Tensor
 ) -> Tensor:
-    """Return the map `[B, h, w]` of a batch at any layer, by `torch.autograd.grad`."""
+    """Return the map `[B, h, w]` of a batch at any layer."""
+    features, slope = features_and_slope(model, layer, images, targets)
+    return weighted_map(features, slope.mean((2, 3)))
+
+
+def features_and_slope(
+    model: nn.Module, layer: nn.Module, images: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the output F of a layer and d y_c / d F, by `torch.autograd.grad`.
+
+    Shapes: images `[B, 3, H, W]`, targets `[B]` -> twice `[B, C, h, w]`, no gradient.
+    The model's mode is the caller's affair.
+
+    Raises:
+        ValueError: if the layer gives no one map, or the logits do not depend on it.
+    """
     name = type(layer).__name__
     with torch.inference_mode(False), torch.enable_grad(), outputs(layer) as kept:
         probe = images.detach().clone().requires_grad_()  # a graph if all is frozen
@@ -238,10 +253,10 @@ def _by_gradient(
             (slope,) = torch.autograd.grad(score, kept, allow_unused=True)
         if slope is None:
             raise ValueError(f"the logits have no gradient at layer {name}")
-        return weighted_map(kept[0], slope.mean((2, 3))).detach()
+        return kept[0].detach(), slope
 
 
-def _check_resolution(maps: Tensor) -> None:
+def check_resolution(maps: Tensor) -> None:
     """Refuse maps `[B, h, w]` under 4 x 4 cells, warn of those under 7 x 7."""
     height, width = maps.shape[1:]
     if min(height, width) < SMALLEST:

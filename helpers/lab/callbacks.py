@@ -15,29 +15,29 @@ from helpers.streams import mix
 
 
 class History(pl.Callback):
-    """Means over each epoch of all that the training step returns."""
+    """Means over each epoch of what the training step returns, where it returns it."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
         self.sums: dict[str, float] = {}
-        self.pictures = 0
+        self.pictures: dict[str, int] = {}
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """Begin new sums."""
-        self.sums, self.pictures = {}, 0
+        self.sums, self.pictures = {}, {}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, index: int
     ) -> None:
         """Add a batch to the sums, weighted by its pictures."""
         size = len(batch[0])
-        self.pictures += size
         for name, value in outputs.items():
             self.sums[name] = self.sums.get(name, 0.0) + size * float(value)
+            self.pictures[name] = self.pictures.get(name, 0) + size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Append the epoch's row."""
-        means = {name: total / self.pictures for name, total in self.sums.items()}
+        means = {name: self.sums[name] / self.pictures[name] for name in self.sums}
         self.rows.append({"epoch": trainer.current_epoch + 1, **means})
 
     def state_dict(self) -> dict[str, Any]:

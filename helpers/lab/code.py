@@ -7,36 +7,58 @@ from pathlib import Path
 
 from helpers import paths
 
-# What decides a run's weights, and what decides its scores. Comments and docstrings
-# decide neither.
-TRAINING = (
-    "settings.py",
-    "streams.py",
-    "language",
-    "vision",
-    "losses",
-    "data",
-    "methods",
-    "lab/fit.py",
-    "lab/callbacks.py",
-)
-SCORING = ("explain", "measure", "lab/score.py")
+# Every training goes through these, beside the modules of its method.
+TRAINER = ("lab/fit.py", "lab/callbacks.py")
+# Nothing of them decides a weight or a score: a run's settings are in its digest.
+APART = {"settings.py", "paths.py"}
+
+
+def everything() -> str:
+    """Return the hash of all modules of `helpers`."""
+    base = paths.root() / "helpers"
+    files = (file.relative_to(base).as_posix() for file in base.rglob("*.py"))
+    return code_hash(tuple(sorted(files)))
 
 
 @cache
-def code_hash(parts: tuple[str, ...]) -> str:
-    """Return the hash of modules of `helpers`, without comments and docstrings."""
+def code_hash(modules: tuple[str, ...]) -> str:
+    """Return the hash of modules of `helpers` and of all they import from `helpers`.
+
+    Comments and docstrings do not count, nor `settings` and `paths`.
+    """
     base = paths.root() / "helpers"
     total = hashlib.sha256()
-    for part in parts:
-        for file in [base / part] if part.endswith(".py") else _modules(base / part):
-            total.update(f"{file.relative_to(base).as_posix()}\n".encode())
-            total.update(_meaning(file).encode())
+    for file in sorted(_needed(base, modules)):
+        total.update(f"{file.relative_to(base).as_posix()}\n".encode())
+        total.update(_meaning(file).encode())
     return total.hexdigest()
 
 
-def _modules(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
+def _needed(base: Path, modules: tuple[str, ...]) -> set[Path]:
+    """Return the files of the modules and of their imports, theirs too."""
+    waiting, found = [base / module for module in modules], set()
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += _imports(base, file)
+    return {file for file in found if file.relative_to(base).as_posix() not in APART}
+
+
+def _imports(base: Path, file: Path) -> list[Path]:
+    """Return the files of `helpers` that a file imports, wherever in it."""
+    names = []
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+    parts = [name.split(".")[1:] for name in names if name.startswith("helpers.")]
+    files = [base.joinpath(*part) for part in parts]
+    candidates = [
+        path for f in files for path in (f.with_suffix(".py"), f / "__init__.py")
+    ]
+    return [path for path in candidates if path.is_file()]
 
 
 def _meaning(file: Path) -> str:

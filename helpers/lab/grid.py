@@ -9,7 +9,14 @@ from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from functools import partial
 
 from helpers.data import catalog
-from helpers.lab.runs import Run, check, is_up_to_date, place, train_or_load
+from helpers.lab.runs import (
+    Run,
+    check,
+    is_up_to_date,
+    needs,
+    place,
+    train_or_load,
+)
 from helpers.lab.weights import Report
 from helpers.settings import DataSettings, RunSettings
 
@@ -32,7 +39,7 @@ def grid(
     for one in settings:
         check(one)
     wanted = list(dict.fromkeys(settings))
-    missing = [one for one in wanted if not is_up_to_date(one, place(one))]
+    missing = _in_order([one for one in wanted if not is_up_to_date(one, place(one))])
     for data in dict.fromkeys(one.data for one in missing):
         _read_once(data, report)
     if report and missing:
@@ -48,6 +55,17 @@ def grid(
                 own.shutdown(cancel_futures=True)
     found = {one: train_or_load(one) for one in wanted}
     return [found[one] for one in settings]
+
+
+def _in_order(missing: Sequence[RunSettings]) -> list[RunSettings]:
+    """Return missing runs and the runs they start from: those first, then the free.
+
+    So that a worker seldom waits for what another is still training.
+    """
+    first = [need for one in missing for need in needs(one)]
+    first = [one for one in first if not is_up_to_date(one, place(one))]
+    free = [one for one in missing if not needs(one)]
+    return list(dict.fromkeys([*first, *free, *missing]))
 
 
 def _read_once(data: DataSettings, report: Report | None) -> None:

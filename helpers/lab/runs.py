@@ -5,12 +5,14 @@ A run lies in `runs/<data set>/<method>/seed<seed>-<digest>/`:
 - `config.json`: its settings;
 - `model.safetensors`: the weights;
 - `history.csv`: a row an epoch;
+- `text.safetensors`: the text side it was trained beside, for LICO alone;
 - `record.json`: the scores, the same bits each time on one machine;
 - `provenance.json`: seconds, date, memory, versions, commit: never compared.
 
-The digest covers the settings, the data's fingerprint, the thread count and the code
-that training depends on; so a changed loss is a new run. Scores carry a hash of the
-code that made them and are made again, from the same weights, when it changes.
+The digest covers the settings, the data's fingerprint, the thread count, the code that
+training depends on and the runs it starts from; so a changed loss is a new run. Scores
+carry a hash of the code that made them and are made again, from the same weights, when
+it changes.
 """
 
 import csv
@@ -33,7 +35,7 @@ from torch import nn
 
 from helpers import paths
 from helpers.data import catalog
-from helpers.lab.code import SCORING, TRAINING, code_hash
+from helpers.lab.code import TRAINER, code_hash
 from helpers.lab.fit import CHECKPOINT, fit
 from helpers.lab.recipes import label, recipe
 from helpers.lab.weights import Report, load_weights
@@ -84,6 +86,19 @@ class Run:
         model.load_state_dict(load_weights(self.folder / "model.safetensors"))
         return model.to(self.settings.device).eval()
 
+    def text_side(self) -> nn.Module:
+        """Return the text side as training left it, in evaluation mode.
+
+        Raises `Refused` for a run that has none.
+        """
+        file = self.folder / "text.safetensors"
+        if not file.is_file():
+            raise Refused(f"run '{self.folder.name}' was trained without a text side")
+        made = recipe(self.settings)
+        module, _ = made.module_and_tensors(self.settings, _starts(self.settings))
+        module.text.load_state_dict(load_weights(file))
+        return module.text.to(self.settings.device).eval()
+
 
 def check(settings: RunSettings) -> None:
     """Raise `Refused` if data or device are not there; trains and reads nothing."""
@@ -107,7 +122,10 @@ def digest(settings: RunSettings) -> str:
     """Return the run's digest: of settings, data, thread count and training code."""
     values = settings.model_dump()
     values["data"]["name"] = catalog.fingerprint(settings.data)
-    text = json.dumps(values, sort_keys=True) + code_hash(TRAINING)
+    made = recipe(settings)
+    values["language"] = made.fingerprint(settings)
+    values["starts from"] = [digest(one) for one in made.needs(settings)]
+    text = json.dumps(values, sort_keys=True) + code_hash((*TRAINER, *made.trained_by))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -127,7 +145,12 @@ def is_up_to_date(settings: RunSettings, folder: Path) -> bool:
     """Tell whether the run is there and scored by the code as it stands."""
     if not is_whole(folder):
         return False
-    return Run(settings, folder).record["scored_by"] == code_hash(SCORING)
+    return Run(settings, folder).record["scored_by"] == _scorer(settings)
+
+
+def needs(settings: RunSettings) -> tuple[RunSettings, ...]:
+    """Return the runs that this one starts from."""
+    return recipe(settings).needs(settings)
 
 
 def train_or_load(settings: RunSettings, report: Report | None = None) -> Run:
@@ -142,6 +165,8 @@ def train_or_load(settings: RunSettings, report: Report | None = None) -> Run:
     folder = place(settings)
     if is_up_to_date(settings, folder):
         return Run(settings, folder)
+    for one in needs(settings):
+        train_or_load(one, report)
     locks = paths.runs() / ".locks"
     try:
         paths.require_space(folder, SPACE)
@@ -166,7 +191,7 @@ def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     if folder.exists():  # not whole: a file was lost
         shutil.rmtree(folder)
-    module, tensors = recipe(settings).module_and_tensors(settings)
+    module, tensors = recipe(settings).module_and_tensors(settings, _starts(settings))
     history = fit(
         module,
         tensors,
@@ -178,8 +203,10 @@ def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
         device=settings.device,
         report=report,
     )
-    weights = {k: v.cpu().contiguous() for k, v in module.model.state_dict().items()}
-    save_file(weights, partial / "model.safetensors")
+    _save(module.model, partial / "model.safetensors")
+    text_side = getattr(module, "text", None)
+    if text_side is not None:
+        _save(text_side, partial / "text.safetensors")
     history.to_csv(partial / "history.csv", index=False)
     trained = time.monotonic()
     if report:
@@ -204,6 +231,20 @@ def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
     partial.rename(folder)
 
 
+def _starts(settings: RunSettings) -> list[nn.Module]:
+    """Return the trained networks that a run starts from."""
+    return [Run(one, place(one)).model() for one in needs(settings)]
+
+
+def _scorer(settings: RunSettings) -> str:
+    return code_hash(recipe(settings).scored_by)
+
+
+def _save(network: nn.Module, file: Path) -> None:
+    weights = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
+    save_file(weights, file)
+
+
 def _score_again(run: Run) -> None:
     started = time.monotonic()
     record = _record(run)
@@ -224,7 +265,7 @@ def _record(run: Run) -> dict[str, Any]:
         torch.set_num_threads(kept)
     accuracy = run.history["accuracy"].tolist()
     return {
-        "scored_by": code_hash(SCORING),
+        "scored_by": _scorer(run.settings),
         "training_accuracy": accuracy[-1],
         "trained_out": is_trained_out(accuracy),
         **scores,

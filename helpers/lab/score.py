@@ -1,40 +1,33 @@
-"""The scores of a run: what its record holds, one value a picture."""
+"""The scores of a classifier: what its record holds, one value a picture."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
-from open_clip.model import CLIP
 from torch import Tensor, nn
 
-from helpers.data import catalog
-from helpers.data.scenes import CLASS_NAMES, CUES, draw_scenes, family_distance
+from helpers.data import catalog, geometry, red_dot
+from helpers.data.catalog import Pictures
+from helpers.data.scenes import CUES
 from helpers.explain.cam import coarse_grad_cam, upsample
-from helpers.language.tiny_clip import (
-    build_tiny_clip,
-    class_bearing_features,
-    class_prompts,
-    text_features,
-    zero_shot,
-)
-from helpers.measure.language import mantel, text_distances
-from helpers.measure.perturbation import extremes, insertion_deletion
+from helpers.measure import consistency
+from helpers.measure.perturbation import Curves, extremes, insertion_deletion
 from helpers.measure.reference_maps import reference_maps
 from helpers.settings import RunSettings
+from helpers.streams import stream
 
-FEATURES: dict[str, Callable[[CLIP], Tensor]] = {
-    "pooled": lambda model: text_features(model, class_prompts(CLASS_NAMES)).cpu(),
-    "token": lambda model: class_bearing_features(model, CLASS_NAMES).cpu(),
-}
+CHUNK = 256
+DECIMALS = 5
 
 
 def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
-    """Return accuracies, and insertion and deletion of Grad-CAM with its references.
+    """Return accuracies, and the scores of Grad-CAM with its floors and ceilings.
 
     Accuracy on the validation and the test pictures, and for scenes on the same test
     scenes at home ("on"), never at home ("off") and anywhere ("decorrelated"). Maps
-    explain the true class; of each picture: both areas, both in units of the full
-    picture's probability, and the share of tied pixels.
+    explain the true class. `maps`: insertion and deletion on the first test pictures,
+    `consistency`: SES, SCH, MOSU and Gini on all of them; with a planted dot, both for
+    pictures of its class that carry it, under `dot`.
     """
     data, device = settings.data, settings.device
     test = catalog.load(data, "test")
@@ -48,19 +41,40 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
         for cue, value in CUES.items():
             pictures = catalog.load(data, "test", cue=value)
             accuracy[cue] = correct(model, pictures, device).float().mean().item()
-
     shown = test.first(data.explained)
-    images, targets = shown.normalised().to(device), shown.labels.to(device)
-    coarse = coarse_grad_cam(model, images, targets)  # [B, h, w]
-    size = (images.shape[2], images.shape[3])
-    maps = {"Grad-CAM": upsample(coarse, size)}
-    cells = (coarse.shape[1], coarse.shape[2])
-    shape = (len(shown), *size)
-    references = reference_maps(shape, cells, seed=0, masks=shown.masks)
-    maps |= references
+    maps, curves = perturbed(model, shown, device)
+    empty = extremes(model, shown.normalised().to(device), shown.labels.to(device))
+    scores = {
+        "accuracy": accuracy,
+        "correct": hits.int().tolist(),
+        "full": curves.full.tolist(),
+        "full_correct": curves.correct.int().tolist(),
+        "maps": maps,
+        "consistency": consistent(model, test, device),
+        "extremes": {
+            "blurred": _finite(empty.blurred),
+            "deleted": _finite(empty.deleted),
+            "chance": empty.chance,
+        },
+    }
+    if data.dot is not None:
+        scores["dot"] = dotted(settings, model, test)
+    return scores
 
+
+def perturbed(
+    model: nn.Module, pictures: Pictures, device: str = "cpu"
+) -> tuple[dict[str, Any], Curves]:
+    """Return insertion and deletion of each map, `[name][score]`, one value a picture.
+
+    Both areas, both in units of the full picture's probability, and the share of tied
+    pixels; and the curves of the last map, which know the full pictures.
+    """
+    images = pictures.normalised().to(device)
+    targets = pictures.labels.to(device)
+    coarse = coarse_grad_cam(model, images, targets)  # [B, h, w]
     scores: dict[str, Any] = {}
-    for name, saliency in maps.items():
+    for name, saliency in _beside(upsample(coarse, _size(images)), coarse, pictures):
         curves = insertion_deletion(
             model, images, targets, saliency.to(device), orders=1
         )
@@ -71,58 +85,131 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
             "relative deletion": curves.relative_deletion_auc.tolist(),
             "tied": curves.tied.tolist(),
         }
-    empty = extremes(model, images, targets)
+    return scores, curves
+
+
+def consistent(
+    model: nn.Module, pictures: Pictures, device: str = "cpu"
+) -> dict[str, Any]:
+    """Return SES, SCH, MOSU and Gini of each map, `[name][score]`, one value a picture.
+
+    SES also less its value by chance, SCH less the mask's share, MOSU both ways. None
+    where a score is not defined; without masks or boxes their scores are left out.
+    """
+    images = pictures.normalised()
+    crops = geometry.random_crops(len(images), _size(images), stream(0, "crops"))
+    masks = pictures.masks
+    moved_masks = None if masks is None else geometry.crop_masks(masks, crops)
+    before, coarse = _grad_cam(model, images, pictures.labels, device)
+    after, _ = _grad_cam(
+        model, geometry.crop_images(images, crops), pictures.labels, device
+    )
+    anew = dict(_beside(after, coarse, pictures, 1, moved_masks))
+    scores: dict[str, Any] = {}
+    for name, saliency in _beside(before, coarse, pictures):
+        ses = consistency.ses(geometry.crop_maps(saliency, crops), anew[name])
+        others = geometry.crop_maps(saliency.roll(-1, 0), crops)
+        found = {
+            "ses": ses,
+            "ses less chance": ses - consistency.ses(others, anew[name]),
+            "gini": consistency.gini(saliency),
+        }
+        if masks is not None:
+            found["sch"] = consistency.sch(saliency, masks)
+            found["sch less area"] = found["sch"] - consistency.mask_share(masks)
+        if pictures.boxes is not None:
+            mosu = consistency.mosu(saliency, pictures.boxes)
+            found["mosu"] = mosu.area_to_saliency
+            found["mosu reversed"] = mosu.saliency_to_area
+        scores[name] = {score: _rounded(values) for score, values in found.items()}
+    return scores
+
+
+def dotted(settings: RunSettings, model: nn.Module, test: Pictures) -> dict[str, Any]:
+    """Return what the planted dot does to a network, and what its maps' scores say.
+
+    `flips`: of the other classes' test pictures that are not called the dot's class,
+    the share that is when they carry the dot; `target` with and without it: accuracy
+    on the class's own pictures. `maps` and `consistency` as of the test pictures, on
+    pictures of the class with the dot; `on the dot`: the share of Grad-CAM's mass.
+    """
+    dot, device = settings.data.dot, settings.device
+    assert dot is not None
+    own = test.rows(test.labels == dot.target)
+    others = test.rows(test.labels != dot.target)
+
+    def planted(pictures: Pictures) -> Pictures:
+        images = red_dot.draw_dot(pictures.images, dot.radius, dot.colour, dot.position)
+        return replace(pictures, images=images)
+
+    plain = predicted(model, others, device) == dot.target
+    called = predicted(model, planted(others), device) == dot.target
+    carrying = planted(own)
+    place = red_dot.dot_mask(_size(own.images), dot.radius, dot.position)
+    saliency, _ = _grad_cam(model, carrying.normalised(), own.labels, device)
+    on_dot = consistency.sch(saliency, place.expand(len(own), -1, -1))
+    maps, curves = perturbed(model, carrying, device)
     return {
-        "accuracy": accuracy,
-        "correct": hits.int().tolist(),
+        "flips": called[~plain].float().mean().item(),
+        "target, with the dot": correct(model, carrying, device).float().mean().item(),
+        "target, without": correct(model, own, device).float().mean().item(),
+        "on the dot": _rounded(on_dot),
         "full": curves.full.tolist(),
         "full_correct": curves.correct.int().tolist(),
-        "maps": scores,
-        "extremes": {
-            "blurred": _finite(empty.blurred),
-            "deleted": _finite(empty.deleted),
-            "chance": empty.chance,
-        },
+        "maps": maps,
+        "consistency": consistent(model, carrying, device),
     }
 
 
-def score_language(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
-    """Return zero-shot accuracy, and rank correlations of text with planted distances.
-
-    Zero-shot on test scenes of one object, without a cue; distances of pooled features
-    and of the name's own tokens, also for the same tower with random weights.
-    """
-    assert isinstance(model, CLIP)
-    data = settings.data
-    scenes = draw_scenes(data.test, "test", data.size, seed=data.seed, single=True)
-    images = catalog.normalise(scenes.images, *catalog.NORMALISATION["scenes"])
-    named = zero_shot(model, images.to(settings.device), CLASS_NAMES).cpu()
-    planted = family_distance()
-    random = build_tiny_clip(settings.seed).to(settings.device).eval()
-    scores: dict[str, float] = {
-        "zero-shot": (named == scenes.labels).float().mean().item()
-    }
-    for kind, features in FEATURES.items():
-        rho, p = mantel(text_distances(features(model)), planted)
-        scores |= {f"{kind} rho": rho, f"{kind} p": p}
-        rho, _ = mantel(text_distances(features(random)), planted)
-        scores[f"{kind} rho, random tower"] = rho
-    return {"language": scores}
+def correct(model: nn.Module, pictures: Pictures, device: str = "cpu") -> Tensor:
+    """Return whether the first choice is the label, `[N]` bool."""
+    return predicted(model, pictures, device) == pictures.labels
 
 
 @torch.no_grad()
-def correct(
-    model: nn.Module, pictures: catalog.Pictures, device: str = "cpu"
-) -> Tensor:
-    """Return whether the first choice is the label, `[N]` bool."""
+def predicted(model: nn.Module, pictures: Pictures, device: str = "cpu") -> Tensor:
+    """Return the first choice of each picture, `[N]`."""
     model.eval()
-    hits = []
-    for images, labels in zip(
-        pictures.images.split(256), pictures.labels.split(256), strict=True
-    ):
+    parts = []
+    for images in pictures.images.split(CHUNK):
         taken = catalog.normalise(images.to(device), pictures.mean, pictures.std)
-        hits.append(model(taken).argmax(1).cpu() == labels)
-    return torch.cat(hits)
+        parts.append(model(taken).argmax(1).cpu())
+    return torch.cat(parts)
+
+
+def _grad_cam(
+    model: nn.Module, images: Tensor, targets: Tensor, device: str
+) -> tuple[Tensor, Tensor]:
+    """Return Grad-CAM in the size of the picture and in cells, on the CPU."""
+    parts = [
+        coarse_grad_cam(model, some.to(device), labels.to(device)).cpu()
+        for some, labels in zip(images.split(CHUNK), targets.split(CHUNK), strict=True)
+    ]
+    coarse = torch.cat(parts)  # [B, h, w]
+    return upsample(coarse, _size(images)), coarse
+
+
+def _beside(
+    saliency: Tensor,
+    coarse: Tensor,
+    pictures: Pictures,
+    seed: int = 0,
+    masks: Tensor | None = None,
+) -> list[tuple[str, Tensor]]:
+    """Return Grad-CAM and its references, by name; `masks` take the pictures' place."""
+    known = pictures.masks if masks is None else masks
+    cells = (coarse.shape[1], coarse.shape[2])
+    shape = (len(saliency), *_size(saliency))
+    references = reference_maps(shape, cells, seed=seed, masks=known)
+    return [("Grad-CAM", saliency), *references.items()]
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    return images.shape[-2], images.shape[-1]
+
+
+def _rounded(values: Tensor) -> list[float | None]:
+    return [None if v != v else round(v, DECIMALS) for v in values.tolist()]
 
 
 def _finite(values: Tensor) -> list[float | None]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from helpers.data.catalog import Pictures, normalise
-from helpers.settings import CrossEntropy
+from helpers.settings import Classifier
 from helpers.streams import stream
 from helpers.vision import backbone, initialise
 
@@ -16,7 +16,7 @@ from helpers.vision import backbone, initialise
 class Baseline(pl.LightningModule):
     """A classifier f and its loss L_CE = -(1/B) sum_i log softmax(f(x_i))_{y_i}."""
 
-    def __init__(self, method: CrossEntropy, pictures: Pictures, seed: int) -> None:
+    def __init__(self, method: Classifier, pictures: Pictures, seed: int) -> None:
         super().__init__()
         self.method, self.seed = method, seed
         self.mean, self.std = pictures.mean, pictures.std
@@ -27,16 +27,19 @@ class Baseline(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Return the loss of images `[B, 3, H, W]` uint8 with labels `[B]`."""
         images, labels = batch
-        images = augment(
+        logits = self.model(self.prepared(images))  # [B, K]
+        loss = F.cross_entropy(logits, labels)
+        right = (logits.argmax(1) == labels).float()
+        return {"loss": loss, "accuracy": right.mean().detach()}
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Return pictures `[B, 3, H, W]` uint8 normalised and augmented for a step."""
+        return augment(
             normalise(images, self.mean, self.std),
             self.method.flip,
             self.method.shift,
             stream(self.seed, "augmentation", self.global_step),
         )
-        logits = self.model(images)  # [B, K]
-        loss = F.cross_entropy(logits, labels)
-        right = (logits.argmax(1) == labels).float()
-        return {"loss": loss, "accuracy": right.mean().detach()}
 
     def configure_optimizers(self) -> dict:
         """Return SGD with the learning rate lr cos(7 pi k / 16 K) at step k of K."""

@@ -47,6 +47,16 @@ class BasicBlock(nn.Module):
         return F.relu(x + y)
 
 
+class WideningBlock(BasicBlock):
+    """A 3 x 3 convolution of the channels it is given, then 1 x 1 to twice as many."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__(inside, outside, stride=1)
+        self.conv1 = nn.Conv2d(inside, inside, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inside)
+        self.conv2 = nn.Conv2d(inside, outside, 1, bias=False)
+
+
 class SceneResNet(nn.Module):
     """The book's network: four blocks, 128 channels, a feature cell of 8 x 8 pixels.
 
@@ -56,7 +66,7 @@ class SceneResNet(nn.Module):
 
     def __init__(self, classes: int, width: int = 16) -> None:
         super().__init__()
-        channels = [width, width, 2 * width, 4 * width, 8 * width]
+        channels = [width, width, 2 * width, 4 * width]
         self.stem = nn.Sequential(
             nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
@@ -64,11 +74,12 @@ class SceneResNet(nn.Module):
             *(
                 BasicBlock(inside, outside, stride)
                 for inside, outside, stride in zip(
-                    channels[:-1], channels[1:], (1, 2, 2, 1), strict=True
+                    channels[:-1], channels[1:], (1, 2, 2), strict=True
                 )
-            )
+            ),
+            WideningBlock(4 * width, 8 * width),
         )
-        self.head = nn.Linear(channels[-1], classes)
+        self.head = nn.Linear(8 * width, classes)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the last feature maps, `[B, 3, H, W]` -> `[B, 8 width, H/8, W/8]`."""

@@ -113,7 +113,7 @@ def test_scores_are_made_again_when_their_code_changes_and_weights_are_not(
     run = train_or_load(small)
     before = (run.folder / "model.safetensors").stat().st_mtime_ns
     kept = dict(run.record)
-    monkeypatch.setattr(runs, "SCORING", ("explain",))
+    monkeypatch.setattr(runs, "_scorer", lambda _: "another score")
     again = train_or_load(small)
     assert again.record["scored_by"] != kept["scored_by"]
     assert {**again.record, "scored_by": 0} == {**kept, "scored_by": 0}
@@ -131,9 +131,28 @@ def test_the_digest_covers_settings_threads_data_and_code(
         small.model_copy(update={"method": CrossEntropy(lr=0.01)}),
     ]
     digests = [runs.digest(one) for one in changed]
+    kept = runs.code_hash
     monkeypatch.setattr(runs, "code_hash", lambda parts: "another loss")
     digests.append(runs.digest(small))
+    monkeypatch.setattr(runs, "code_hash", kept)
     assert len(set(digests)) == len(digests)
+
+
+def test_the_code_of_a_result_is_what_its_module_imports() -> None:
+    """A change of LICO's losses is a new run of LICO, not of its baseline."""
+
+    def files(module: str) -> set[str]:
+        base = paths.root() / "helpers"
+        found = code._needed(base, (module,))
+        return {file.relative_to(base).as_posix() for file in found}
+
+    lico, plain = files("methods/lico.py"), files("methods/baseline.py")
+    assert {"losses/manifold.py", "losses/transport.py", "vision/resnet.py"} <= lico
+    assert plain < lico
+    assert not any(name.startswith(("losses", "language")) for name in plain)
+    assert {"data/scenes.py", "data/painting.py", "streams.py"} <= plain
+    assert "explain/cam.py" in files("lab/score.py")
+    assert not {"settings.py", "paths.py"} & lico
 
 
 def test_comments_and_docstrings_are_no_code(tmp_path: Path) -> None:

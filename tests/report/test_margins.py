@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.chapters.training import ARMS
 from helpers.report import margins
 
 ROOT = Path(__file__).parents[2]
@@ -56,12 +57,13 @@ def test_baseline_sd_is_a_number(sd):
 
 def test_claims_name_known_metrics_and_arms():
     claims = {claim.name: claim for claim in margins.load().claims}
-    assert list(claims) == ["1", "2", "2 (gain)", "3", "3 (interaction)"]
+    named = ["1", "2", "2 (gain)", "3", "3 (interaction)", "language"]
+    assert list(claims) == [*named, "1 (active)", "2 (active)"]
     for claim in claims.values():
         assert claim.kind in ("superiority", "non-inferiority")
         assert all(margins.metric(name) for name in claim.metrics)
         for pair in claim.compare:
-            assert {*pair.better, *pair.than} <= {"lico", "mm", "ot", "ce"}
+            assert {*pair.better, *pair.than} <= set(ARMS)
     assert (claims["1"].metrics, claims["1"].maps) == (("sch",), "grad-cam")
     assert claims["2"].kind == "non-inferiority"
     pairs = [(pair.better[0], pair.than[0]) for pair in claims["3"].compare]

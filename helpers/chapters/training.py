@@ -1,0 +1,149 @@
+"""Chapter 03: cross-entropy, + MM, + OT, LICO, its versions, language controls."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import Field, NonNegativeInt, field_validator
+
+from helpers.chapters.chapter import ClassifierChapter
+from helpers.lab.runs import Run
+from helpers.report import intervention
+from helpers.settings import Lico, Refused, RunSettings, nearest
+
+GRAD_CAM = "Grad-CAM"
+# Arm: the preset it starts from, and what it changes. "ce" has no language.
+ARMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ce": ("paper", {"alpha": 0.0, "beta": 0.0}),
+    "lico": ("paper", {}),
+    "mm": ("paper", {"beta": 0.0}),
+    "ot": ("paper", {"alpha": 0.0}),
+    "stable": ("paper_stable", {}),
+    "active": ("active", {}),
+    "lico_fact": ("lico_fact", {}),
+    "rebuttal": ("rebuttal", {}),
+    "permuted": ("paper", {"names": "permuted"}),
+    "random-tower": ("paper", {"language": "random-tower"}),
+    "random-vectors": ("paper", {"language": "random-vectors"}),
+    "one-hot": ("paper", {"language": "one-hot"}),
+}
+CONTROLS = ("permuted", "random-tower", "random-vectors", "one-hot")
+MAIN = ("ce", "lico")  # with all seeds; the others have `few_seeds`
+
+
+class Training(ClassifierChapter):
+    """The parameters of chapter 03."""
+
+    seeds: list[NonNegativeInt] = Field(
+        [1, 2, 3], min_length=1, description="training seeds of ce and lico"
+    )
+    few_seeds: list[NonNegativeInt] = Field(
+        [1], min_length=1, description="training seeds of the other arms"
+    )
+    variants: list[str] = Field(
+        list(ARMS), min_length=1, description="which arms, of those listed below"
+    )
+    alpha: float = Field(10.0, ge=0, description="weight of manifold matching")
+    beta: float = Field(1.0, ge=0, description="weight of optimal transport")
+    hidden: int = Field(512, ge=1, description="width of the projection h_psi")
+    n_ctx: int = Field(12, ge=1, description="learnable tokens of a prompt")
+    epsilon: float = Field(0.1, gt=0, description="entropy of the transport plan")
+    language: str = Field(
+        "tiny-clip", description="tiny-clip, open-clip:MODEL/TAG, file:PATH"
+    )
+    text_width: int = Field(512, ge=2, description="width of the features of file:PATH")
+
+    @field_validator("variants")
+    @classmethod
+    def known_arms(cls, variants: list[str]) -> list[str]:
+        """Refuse an arm that is unknown or given twice."""
+        for name in variants:
+            if name not in ARMS:
+                raise ValueError(f"unknown arm '{name}'{nearest(name, list(ARMS))}")
+        if len(set(variants)) < len(variants):
+            raise ValueError("give each arm once")
+        return variants
+
+    def method(self, arm: str) -> Lico:
+        """Return the settings of an arm."""
+        name, changed = ARMS[arm]
+        given = {
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "hidden": self.hidden,
+            "n_ctx": self.n_ctx,
+            "epsilon": self.epsilon,
+            "language": self.language,
+            "text_width": self.text_width,
+        }
+        return self.lico(name, **given | changed)
+
+    def arms(self) -> dict[str, list[RunSettings]]:
+        """Return the runs of each arm, `seeds` of ce and lico, `few_seeds` of others.
+
+        Raises `Refused` where a control replaces a tower that is not there.
+        """
+        if self.language.startswith("file:") and set(CONTROLS[1:]) & {*self.variants}:
+            raise Refused(
+                "random-tower, random-vectors and one-hot replace a text tower, and "
+                f"language={self.language} has none: leave them out of 'variants'"
+            )
+        arms = {}
+        for arm in self.variants:
+            method = self.cross_entropy() if arm == "ce" else self.method(arm)
+            seeds = self.seeds if arm in MAIN else self.few_seeds
+            arms[arm] = self.each(self.data(), method, seeds)
+        return arms
+
+    def kind_of_language(self) -> str:
+        """Return what the language of this chapter's runs may say about the claims."""
+        if self.language.startswith("file:"):
+            return "real-fixed"
+        if self.language.startswith("open-clip:"):
+            return "real"
+        return "planted" if self.dataset == "scenes" else "mechanism check"
+
+    def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
+        """Return of each run what the claims need, per picture, and its means."""
+        return {
+            "parameters": self.model_dump(),
+            "language": self.kind_of_language(),
+            "arms": {
+                name: {str(run.settings.seed): _row(run) for run in runs}
+                for name, runs in arms.items()
+            },
+        }
+
+
+def _row(run: Run) -> dict[str, Any]:
+    record = run.record
+    shown, everyone = record["maps"], record["consistency"]
+    row = {
+        "accuracy": record["accuracy"],
+        "training_accuracy": record["training_accuracy"],
+        "trained_out": record["trained_out"],
+        "correct": "".join(str(hit) for hit in record["correct"]),
+        "full_correct": "".join(str(hit) for hit in record["full_correct"]),
+        "means": {
+            name: _means(shown[name]) | _means(everyone[name]) for name in everyone
+        },
+        "insertion": _short(shown[GRAD_CAM]["insertion"]),
+        "deletion": _short(shown[GRAD_CAM]["deletion"]),
+        "full": _short(record["full"]),
+    }
+    if "sch" in everyone[GRAD_CAM]:
+        row["sch"] = _short(everyone[GRAD_CAM]["sch"])
+    if "mm" in run.history or "ot" in run.history:
+        row["intervention"] = intervention.describe(run.history)
+    return row
+
+
+def _means(scores: Mapping[str, list[float | None]]) -> dict[str, float]:
+    return {
+        name: round(float(np.nanmean(np.array(values, dtype=float))), 6)
+        for name, values in scores.items()
+    }
+
+
+def _short(values: list[float | None]) -> list[float | None]:
+    return [None if value is None else round(value, 4) for value in values]

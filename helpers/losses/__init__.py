@@ -1,0 +1,1 @@
+"""The losses of LICO, one a file: an equation in a minute."""

@@ -1,0 +1,159 @@
+"""LICO (Lei et al. 2023): L = L_CE + alpha L_MM + beta L_OT."""
+
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from helpers.data.catalog import Pictures
+from helpers.losses import manifold, transport
+from helpers.methods.baseline import Baseline
+from helpers.methods.text_side import Language, Texts, TextSide, unit_rows
+from helpers.settings import Lico
+
+PROBED = 4  # every so many steps the losses are looked into
+
+
+class Term(NamedTuple):
+    """A language loss of one batch, and what it says of itself."""
+
+    loss: Tensor
+    says: dict[str, Tensor]
+
+
+class LicoClassifier(Baseline):
+    """A classifier trained beside a text side; the text side is then discarded.
+
+    With alpha = beta = 0 no text is read, and the weights are the baseline's.
+    """
+
+    def __init__(
+        self, method: Lico, pictures: Pictures, language: Language | None, seed: int
+    ) -> None:
+        super().__init__(method, pictures, seed)
+        self.lico = method
+        self.text: TextSide | None = None
+        if language is not None and (method.alpha or method.beta):
+            side = pictures.images.shape[-1]
+            with torch.no_grad():
+                blank = torch.zeros(1, 3, side, side)
+                cells = self.model.eval().features(blank).flatten(2).shape[2]
+            self.model.train()
+            self.text = TextSide(method, language, cells, seed)
+            with torch.no_grad():
+                everyone = torch.arange(len(language.names))
+                first = self.text.eval().manifold_rows(self.text(), everyone)
+            self.text.train()
+            self.register_buffer("first_texts", first, persistent=False)
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Return the loss of images `[B, 3, H, W]` uint8 with labels `[B]`, and logs.
+
+        Gradient norms are those of the weighted losses on the feature maps F.
+        """
+        images, labels = batch
+        features = self.model.features(self.prepared(images))  # [B, C, h, w]
+        logits = self.model.head(features.mean((2, 3)))  # [B, K]
+        loss = F.cross_entropy(logits, labels)
+        right = (logits.argmax(1) == labels).float()
+        said = {"accuracy": right.mean().detach()}
+        if self.text is None:
+            return {"loss": loss, **said}
+
+        texts = self.text(self.global_step)
+        maps = features.flatten(2)  # F, [B, C, d']
+        weighted = {"ce": loss}
+        if self.lico.alpha:
+            term = self.manifold_matching(maps, self.text, texts, labels)
+            weighted["mm"], said = self.lico.alpha * term.loss, said | term.says
+        if self.lico.beta:
+            term = self.optimal_transport(maps, self.text, texts, labels)
+            weighted["ot"], said = self.lico.beta * term.loss, said | term.says
+        if self.probing():
+            for name, part in weighted.items():
+                said[f"{name} gradient"] = gradient_norm(part, features)
+        total = torch.stack([part.to(loss) for part in weighted.values()]).sum()
+        return {"loss": total, "ce": loss.detach(), **said}
+
+    def probing(self) -> bool:
+        """Tell whether this step also says what its losses did."""
+        return self.global_step % PROBED == 0
+
+    def manifold_matching(
+        self, maps: Tensor, text: TextSide, texts: Texts, labels: Tensor
+    ) -> Term:
+        """Return L_MM = (1/B) sum_i KL(A^G_i || A^F_i) of maps F `[B, C, d']`."""
+        method, tau = self.lico, text.tau()
+        rows = maps.mean(2) if method.mm_image == "pooled" else maps.flatten(1)
+        image = self._log_affinity(rows, tau)
+        words = text.manifold_rows(texts, labels)  # G, [B, D]
+        language = self._log_affinity(words, tau)
+        divergence = manifold.manifold_loss
+        if method.kl_floor:
+            divergence = partial(manifold.floored_manifold_loss, floor=method.kl_floor)
+        loss = divergence(language, image).mean()
+        says = {"mm": loss.detach(), "tau": tau.detach()}
+        if not self.probing():
+            return Term(loss, says)
+        with torch.no_grad():
+            start = self._log_affinity(self.first_texts[labels], tau)
+            says["mm, texts of the start"] = divergence(start, image).mean()
+            for name, affinity in (("image", image), ("text", language)):
+                says |= {
+                    f"{name} off-diagonal": manifold.off_diagonal_mass(affinity),
+                    f"{name} entropy": manifold.entropy(affinity),
+                    f"{name} same label": manifold.same_label_mass(affinity, labels),
+                }
+        return Term(loss, says)
+
+    def _log_affinity(self, rows: Tensor, tau: Tensor) -> Tensor:
+        distances = manifold.pairwise_distances(unit_rows(rows, self.lico.unit))
+        if not self.lico.diagonal:
+            distances = manifold.without_self(distances)
+        return manifold.log_affinity(distances, tau.double())
+
+    def optimal_transport(
+        self, maps: Tensor, text: TextSide, texts: Texts, labels: Tensor
+    ) -> Term:
+        """Return L_OT = (1/B) sum_i <T_i, C_i> of maps F `[B, C, d']` to texts."""
+        tokens = text.transport_tokens(texts, labels)  # [B, M, d']
+        cost = transport.ground_cost(maps, tokens)  # [B, C, M]
+        values, plan = self._transported(cost)
+        says = {"ot": values.mean().detach()}
+        if not self.probing():
+            return Term(values.mean(), says)
+        says |= {
+            "plan entropy": transport.plan_entropy(plan).mean(),
+            "plan gain": transport.gain(plan, cost.detach()).mean(),
+        }
+        if self.lico.ot_text == "tokens":
+            says["class token mass"] = plan[..., -1].sum(1).mean()
+        return Term(values.mean(), says)
+
+    def _transported(self, cost: Tensor) -> tuple[Tensor, Tensor]:
+        method = self.lico
+        if method.plan_gradient == "none":
+            cost = cost.detach()
+        if method.plan == "converged":
+            solve = {
+                "through": transport.transport_cost,
+                "none": transport.transport_cost,
+                "envelope": transport.regularised_cost,
+                "detached": transport.detached_cost,
+            }[method.plan_gradient]
+            return solve(cost, method.epsilon)
+        through = method.plan_gradient == "through"
+        plan = transport.published_plan(
+            cost if through else cost.detach(), method.epsilon
+        )
+        return (plan * cost).sum((1, 2)), plan.detach()
+
+
+def gradient_norm(loss: Tensor, features: Tensor) -> Tensor:
+    """Return || d loss / d F ||_2 over a batch, 0 where F has no part in it."""
+    if not loss.requires_grad:
+        return loss.new_zeros(())
+    (slope,) = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
+    return loss.new_zeros(()) if slope is None else slope.norm()

@@ -1,0 +1,182 @@
+"""The text side of LICO: learnable prompts, a frozen tower g_phi, the projection h_psi.
+
+It is trained with the classifier and discarded with its losses. Axes: K classes, n
+learnable tokens, M = n + 1 text tokens (the learnable ones, then the class), E text
+features, d' = h w cells of a feature map, B pictures.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from helpers.language import prompts, text_tower
+from helpers.language.text_tower import TextFeatures
+from helpers.language.tiny_clip import tokenizer
+from helpers.settings import Lico
+from helpers.streams import stream
+from helpers.vision import initialise
+
+LARGEST = math.log(100)  # of t in 1 / tau = exp(t), preset `paper_stable`
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """What a training is given of language; nothing of it is trained.
+
+    Attributes:
+        names: what text k says, for each label k.
+        tower: the text tower, or None where `vectors` are all there is.
+        vectors: fixed features `[K, E]` that take the place of the class token's.
+    """
+
+    names: tuple[str, ...]
+    tower: nn.Module | None = None
+    vectors: Tensor | None = None
+
+
+class Texts(NamedTuple):
+    """What the texts of all classes are to the losses.
+
+    Attributes:
+        tokens: features of the tower, `[copies, K, M, E]`.
+        pooled: its sentence features, `[copies, K, E]`.
+        projected: G = h_psi(tokens) of the first copy, `[K, M, d']`; None where
+            neither loss reads it.
+    """
+
+    tokens: Tensor
+    pooled: Tensor
+    projected: Tensor | None
+
+
+class TextSide(nn.Module):
+    """Prompts X_1..X_n and class name -> g_phi -> h_psi, and the temperature tau."""
+
+    def __init__(self, method: Lico, language: Language, cells: int, seed: int) -> None:
+        super().__init__()
+        self.method, self.seed = method, seed
+        self.classes = len(language.names)
+        self._frozen = (language.tower,)  # in a tuple: no part of the state
+        self.vectors: Tensor | None
+        self.register_buffer("vectors", language.vectors, persistent=False)
+        self.context = None
+        if language.tower is None:
+            assert language.vectors is not None
+            width = language.vectors.shape[1]
+        else:
+            tower = language.tower.requires_grad_(False).eval()
+            width = text_tower.embedding(tower)
+            self.prompts = prompts.build_prompts(
+                language.names,
+                method.n_ctx,
+                method.position,
+                method.full_stop,
+                text_tower.length(tower),
+                tokenizer(),
+            )
+            self.trie = text_tower.build_trie(self.prompts)
+            self.context = nn.Parameter(self._first_context(text_tower.width(tower)))
+        self.h_psi = nn.Sequential(
+            nn.Linear(width, method.hidden),
+            nn.Dropout(method.dropout),
+            nn.ReLU(),
+            nn.Linear(method.hidden, cells),
+        )
+        initialise(self.h_psi, stream(seed, "h_psi"))
+        start = method.tau
+        if method.temperature in ("exponential", "bounded"):
+            start = math.log(start)
+        if method.temperature == "bounded":  # 1 / tau = exp(t)
+            start = -start
+        self.t = nn.Parameter(
+            torch.tensor(start), requires_grad=method.temperature != "fixed"
+        )
+
+    def _first_context(self, width: int) -> Tensor:
+        """Return the learnable tokens at the start, `[copies or K, n, width]`."""
+        method, generator = self.method, stream(self.seed, "prompts")
+        count = self.classes if method.contexts == "class" else 1
+        context = prompts.draw_context(count, method.n_ctx, width, generator)
+        return prompts.rolled(context) if method.contexts == "rolled" else context
+
+    def tau(self) -> Tensor:
+        """Return the temperature, a scalar."""
+        if self.method.temperature == "exponential":
+            return self.t.exp()
+        if self.method.temperature == "bounded":
+            with torch.no_grad():
+                self.t.clamp_(0, LARGEST)
+            return (-self.t).exp()
+        return self.t
+
+    def forward(self, step: int | None = None) -> Texts:
+        """Return what the losses read of all classes.
+
+        `step` draws the order of the learnable tokens where the preset shuffles them.
+        """
+        found = self._features(step)
+        projected = None
+        if "tokens" in (self.method.mm_text, self.method.ot_text):
+            projected = self.h_psi(found.tokens[0])
+        return Texts(found.tokens, found.pooled, projected)
+
+    def _features(self, step: int | None) -> TextFeatures:
+        if self.context is None:
+            assert self.vectors is not None
+            return TextFeatures(self.vectors[None, :, None], self.vectors[None])
+        (tower,) = self._frozen
+        assert tower is not None
+        tower.to(self.context.device)
+        context: Tensor = self.context
+        if self.method.shuffle and step is not None:
+            generator = stream(self.seed, "shuffle", step)
+            order = torch.randperm(self.method.n_ctx, generator=generator)
+            context = context[:, order.to(context.device)]
+        if self.method.contexts == "class":
+            found = text_tower.own_features(tower, self.prompts, context)
+        else:
+            found = text_tower.shared_features(tower, self.trie, context)
+        return found if self.vectors is None else self._replaced(found)
+
+    def _replaced(self, found: TextFeatures) -> TextFeatures:
+        """Put the fixed vectors where the class is spoken of, at the tower's length."""
+        assert self.vectors is not None
+        length = found.tokens[:, :, -1].detach().norm(dim=-1).mean()
+        vectors = (length * self.vectors).expand(len(found.tokens), -1, -1)
+        tokens = torch.cat([found.tokens[:, :, :-1], vectors[:, :, None]], dim=2)
+        return TextFeatures(tokens, vectors)
+
+    def manifold_rows(self, texts: Texts, labels: Tensor) -> Tensor:
+        """Return what manifold matching compares of the texts, `[B, D]`.
+
+        "tokens": G flattened, D = M d'. "pooled": the tower's own feature, D = E.
+        """
+        if self.method.mm_text == "pooled":
+            return texts.pooled[0][labels]
+        assert texts.projected is not None
+        return texts.projected.flatten(1)[labels]
+
+    def transport_tokens(self, texts: Texts, labels: Tensor) -> Tensor:
+        """Return the texts that a picture's channels are transported to, `[B, M, d']`.
+
+        "tokens": the picture's own prompt, token by token. "copies": its pooled feature
+        in each of n copies. "label": `[B, d']` pooled features against `[B, C, d']`
+        maps; torch broadcasts them in silence, so that every picture meets the texts
+        of the whole batch, and M = B.
+        """
+        if self.method.ot_text == "tokens":
+            assert texts.projected is not None
+            return texts.projected[labels]
+        if self.method.ot_text == "copies":
+            return self.h_psi(texts.pooled)[:, labels].transpose(0, 1)
+        words = self.h_psi(texts.pooled[0][labels])  # [B, d']
+        return words.expand(len(labels), -1, -1)
+
+
+def unit_rows(rows: Tensor, wanted: bool) -> Tensor:
+    """Return rows `[B, D]` scaled to length 1 if wanted."""
+    return F.normalize(rows, dim=1) if wanted else rows

@@ -1,0 +1,189 @@
+"""The ledger: each committed claim against a chapter's summary, and the secondary rows.
+
+A summary is what chapter 03 keeps of its runs, `summary["arms"][arm][seed]`; it may be
+the reader's or the committed study's. Claims and margins are those of `margins.yml`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from helpers.measure.statistics import Floats
+from helpers.report import margins
+from helpers.report.verdict import Verdict, after_holm, agreeing, all_of, verdict
+
+GRAD_CAM = "Grad-CAM"
+BASELINE = "ce"
+SECONDARY = ("ses", "mosu", "insertion", "deletion")
+
+Summary = Mapping[str, Any]
+
+
+def common_seeds(summary: Summary, arms: Sequence[str]) -> list[str]:
+    """Return the training seeds that all of these arms have, in order."""
+    rows = [set(summary["arms"].get(arm, {})) for arm in arms]
+    return sorted(set.intersection(*rows), key=int) if rows else []
+
+
+def scores_of(
+    summary: Summary, arm: str, metric: str, seeds: Sequence[str]
+) -> Floats | None:
+    """Return the scores of Grad-CAM per picture, `[seeds, pictures]`, or None.
+
+    Accuracy and SCH per picture; of other metrics each seed's mean over pictures,
+    `[seeds, 1]`. None where the runs do not have the metric.
+    """
+    rows = [summary["arms"][arm][seed] for seed in seeds]
+    if metric == "accuracy":
+        hits = [[int(hit) for hit in row["correct"]] for row in rows]
+        return np.array(hits, dtype=np.float64)
+    if metric in rows[0] and metric == "sch":
+        return np.array([row["sch"] for row in rows], dtype=np.float64)
+    if metric in rows[0]["means"][GRAD_CAM]:
+        means = [[row["means"][GRAD_CAM][metric]] for row in rows]
+        return np.array(means, dtype=np.float64)
+    return None
+
+
+def is_trained_out(summary: Summary, arms: Sequence[str]) -> bool:
+    """Tell whether every run of these arms is trained out."""
+    rows = [row for arm in arms for row in summary["arms"][arm].values()]
+    return all(row["trained_out"] for row in rows)
+
+
+def inert_arms(summary: Summary, arms: Sequence[str]) -> list[str]:
+    """Return the arms of which a language loss was inert in any run."""
+    return [
+        arm
+        for arm in dict.fromkeys(arms)
+        if any(
+            row.get("intervention", {}).get("inert", "no") != "no"
+            for row in summary["arms"][arm].values()
+        )
+    ]
+
+
+def judge(
+    summary: Summary,
+    better: Sequence[str],
+    than: Sequence[str],
+    metric: str,
+    claim: str,
+    kind: margins.Kind = "superiority",
+) -> Verdict | None:
+    """Judge that the sum of arms is better than the sum of others, seed by seed.
+
+    None where an arm or the metric is missing.
+    """
+    arms = [*better, *than, BASELINE]
+    seeds = common_seeds(summary, arms)
+    if not seeds:
+        return None
+    found = {}
+    for arm in arms:
+        scores = scores_of(summary, arm, metric, seeds)
+        if scores is None:
+            return None
+        found[arm] = scores
+    return verdict(
+        tuple(found[arm] for arm in better),
+        tuple(found[arm] for arm in than),
+        claim=claim,
+        metric=metric,
+        kind=kind,
+        baseline=found[BASELINE],
+        trained_out=is_trained_out(summary, arms),
+        inert=bool(inert_arms(summary, [*better, *than])),
+        fill=0.0,
+    )
+
+
+def claim_verdicts(summary: Summary) -> list[tuple[margins.Claim, Verdict]]:
+    """Return each committed claim with its verdict, a row a metric.
+
+    The comparisons of a claim hold together (intersection-union); a claim of which an
+    arm or a score is missing is left out.
+    """
+    rows = []
+    for claim in margins.load().claims:
+        for metric in claim.metrics:
+            parts = [
+                judge(summary, c.better, c.than, metric, _versus(c), claim.kind)
+                for c in claim.compare
+            ]
+            known = [part for part in parts if part is not None]
+            if len(known) == len(parts):
+                rows.append((claim, all_of(known, claim.says)))
+    return rows
+
+
+def secondary_verdicts(summary: Summary, arm: str = "lico") -> list[Verdict]:
+    """Return LICO against the baseline on the other metrics, after Holm.
+
+    Insertion and deletion must agree in three versions: raw, in units of the full
+    picture's probability, and on the pictures that both networks get right.
+    """
+    found = []
+    for metric in SECONDARY:
+        claim = f"{arm} against {BASELINE}"
+        plain = judge(summary, [arm], [BASELINE], metric, claim)
+        if plain is None:
+            continue
+        if metric in ("insertion", "deletion"):
+            plain = agreeing([plain, *_versions(summary, arm, metric, claim)])
+        found.append(plain)
+    return after_holm(found)
+
+
+def _versions(summary: Summary, arm: str, metric: str, claim: str) -> list[Verdict]:
+    """Return the verdicts on relative scores, and on pictures both get right."""
+    seeds = common_seeds(summary, [arm, BASELINE])
+
+    def rows(which: str, name: str) -> Floats:
+        kept = [summary["arms"][which][seed][name] for seed in seeds]
+        return np.array(
+            [[float(value) for value in row] for row in kept], dtype=np.float64
+        )
+
+    both = rows(arm, "full_correct") * rows(BASELINE, "full_correct") > 0
+    raw = {which: rows(which, metric) for which in (arm, BASELINE)}
+    share = {which: raw[which] / rows(which, "full") for which in (arm, BASELINE)}
+    trained_out = is_trained_out(summary, [arm, BASELINE])
+    inert = bool(inert_arms(summary, [arm]))
+    return [
+        verdict(
+            scores[arm],
+            scores[BASELINE],
+            claim=claim,
+            metric=metric,
+            where=where,
+            trained_out=trained_out,
+            inert=inert,
+        )
+        for scores, where in ((share, both), (raw, both))
+    ]
+
+
+def table(rows: Sequence[tuple[margins.Claim, Verdict]]) -> pd.DataFrame:
+    """Return a row a claim and metric: outcome, interval, margin, smallest effect."""
+    return pd.DataFrame(
+        {
+            "claim": claim.name,
+            "says": claim.says,
+            "metric": margins.metric(found.metric).label,
+            "verdict": found.label,
+            "A - B": found.estimate,
+            "from": found.interval[0],
+            "to": found.interval[1],
+            "margin": found.margin,
+            "smallest effect": found.smallest_effect,
+            "seeds": found.seeds,
+        }
+        for claim, found in rows
+    )
+
+
+def _versus(comparison: margins.Comparison) -> str:
+    return f"{' + '.join(comparison.better)} > {' + '.join(comparison.than)}"

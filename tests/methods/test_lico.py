@@ -1,0 +1,296 @@
+"""LICO's losses against loops written from the equations, preset by preset."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from helpers.data.catalog import load
+from helpers.data.scenes import CLASS_NAMES
+from helpers.language.tiny_clip import Architecture, build_tiny_clip
+from helpers.methods.baseline import Baseline
+from helpers.methods.lico import LicoClassifier, gradient_norm
+from helpers.methods.presets import CHOICES, PRESETS, differences, preset
+from helpers.methods.text_side import Language, TextSide
+from helpers.settings import CrossEntropy, DataSettings, Lico, Refused
+
+DATA = DataSettings(train=24, size=32)
+SMALL = Architecture(text_width=16, heads=2, embed=12)
+
+
+def made(method: Lico, seed: int = 1, **language: Any) -> LicoClassifier:
+    """Return an untrained LICO on scenes of 32 pixels, with a tower of random words."""
+    given = {"tower": build_tiny_clip(0, SMALL)} | language
+    words = Language(CLASS_NAMES, **given)
+    module = LicoClassifier(method, load(DATA, "train"), words, seed)
+    module.trainer = SimpleNamespace(global_step=0)
+    return module.eval()  # no dropout, fixed statistics
+
+
+def text(module: LicoClassifier) -> TextSide:
+    assert module.text is not None
+    return module.text
+
+
+def parts(module: LicoClassifier, count: int = 8) -> tuple[Tensor, Any, Tensor]:
+    pictures = load(DATA, "train").first(count)
+    with torch.no_grad():
+        maps = module.model.features(pictures.normalised()).flatten(2)
+    return maps, text(module)(), pictures.labels
+
+
+def slow_mm(module: LicoClassifier, maps: Tensor, found: Any, labels: Tensor) -> float:
+    """Eq. 1 and 2, a picture and a neighbour at a time."""
+    method, tau = module.lico, float(text(module).tau())
+    rows: dict[str, list[Tensor]] = {"image": [], "text": []}
+    for i, label in enumerate(labels.tolist()):
+        image = maps[i].double()
+        pooled = method.mm_image == "pooled"
+        rows["image"].append(image.mean(1) if pooled else image.flatten())
+        words = found.pooled[0, label]
+        if method.mm_text == "tokens":
+            words = torch.cat([text(module).h_psi(g) for g in found.tokens[0, label]])
+        rows["text"].append(words.double())
+    affinity = {}
+    for side, vectors in rows.items():
+        if method.unit:
+            vectors = [v / v.norm() for v in vectors]
+        table = []
+        for i, x in enumerate(vectors):
+            others = [
+                (x - y).norm()
+                for j, y in enumerate(vectors)
+                if method.diagonal or j != i
+            ]
+            scores = [math.exp(-float(d.detach()) / tau) for d in others]
+            table.append([score / sum(scores) for score in scores])
+        affinity[side] = table
+    total, floor = 0.0, method.kl_floor
+    for p_row, q_row in zip(affinity["text"], affinity["image"], strict=True):
+        for p, q in zip(p_row, q_row, strict=True):
+            total += p * math.log((p + floor) / (q + floor))
+    return total / len(labels)
+
+
+def slow_ot(module: LicoClassifier, maps: Tensor, found: Any, labels: Tensor) -> float:
+    """<T, C> with T by so many plain iterations, a picture at a time."""
+    method, side = module.lico, text(module)
+    total = 0.0
+    for i, label in enumerate(labels.tolist()):
+        if method.ot_text == "tokens":
+            tokens = [side.h_psi(g) for g in found.tokens[0, label]]
+        elif method.ot_text == "copies":
+            tokens = [side.h_psi(copy[label]) for copy in found.pooled]
+        else:  # every picture meets the texts of the whole batch
+            tokens = [side.h_psi(found.pooled[0, other]) for other in labels]
+        y = torch.stack(tokens).double()
+        y = y / y.norm(dim=1, keepdim=True)
+        x = maps[i].double()
+        x = x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        cost = torch.cdist(x, y) ** 2
+        zero = x.norm(dim=1) == 0
+        cost[zero] = 2.0
+        kernel = (-cost / method.epsilon).exp()
+        b = torch.ones(len(y), dtype=torch.float64)
+        for _ in range(3000):
+            a = 1 / len(x) / (kernel @ b)
+            b = 1 / len(y) / (kernel.T @ a)
+        total += float((a[:, None] * kernel * b * cost).sum())
+    return total / len(labels)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_each_preset_is_its_equations(name: str) -> None:
+    module = made(preset(name))
+    maps, found, labels = parts(module)
+    mm = module.manifold_matching(maps, text(module), found, labels)
+    assert mm.loss.item() == pytest.approx(
+        slow_mm(module, maps, found, labels), rel=1e-5, abs=1e-9
+    )
+    ot = module.optimal_transport(maps, text(module), found, labels)
+    near = 2e-3 if module.lico.plan == "published" else 1e-5  # it stops early
+    wanted = slow_ot(module, maps, found, labels)
+    assert ot.loss.item() == pytest.approx(wanted, rel=near)
+
+
+def permuted_change(name: str) -> float:
+    """Return how much other labels change the OT loss after a few steps, relative."""
+    module = made(preset(name))
+    pictures, optimizer = load(DATA, "train"), torch.optim.SGD(module.parameters(), 0.1)
+    for _ in range(25):
+        optimizer.zero_grad()
+        module.training_step((pictures.images, pictures.labels))["loss"].backward()
+        optimizer.step()
+    maps, found, labels = parts(module, 16)
+    one = module.optimal_transport(maps, text(module), found, labels).loss.item()
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(3))
+    other = labels[order]
+    two = module.optimal_transport(maps, text(module), found, other).loss.item()
+    return abs(one - two) / abs(one)
+
+
+def test_the_broadcast_makes_transport_blind_to_labels() -> None:
+    assert permuted_change("lico_fact") < 1e-6
+    assert permuted_change("paper") > 1e-3
+
+
+def test_the_broadcast_by_hand() -> None:
+    """`[B, C, d']` against `[B, d']`: torch says nothing, the plan is `[B, C, B]`."""
+    module = made(preset("lico_fact"))
+    maps, found, labels = parts(module)
+    texts = text(module).h_psi(found.pooled[0][labels])  # [B, d']
+    x, y = F.normalize(maps, dim=2), F.normalize(texts, dim=1)
+    silent = (x.unsqueeze(-2) - y.unsqueeze(-3)).square().sum(-1)
+    assert silent.shape == (8, 128, 8)
+    tokens = text(module).transport_tokens(found, labels)
+    from helpers.losses.transport import ground_cost
+
+    alive = maps.norm(dim=2) > 0
+    gap = (ground_cost(maps, tokens) - silent)[alive].abs().max()
+    assert gap.item() < 1e-5
+
+
+def test_rolled_contexts_are_equal_and_transport_has_no_choice() -> None:
+    module = made(preset("rebuttal"))
+    context = text(module).context
+    assert context is not None
+    assert context.shape == (12, 12, 16)
+    assert all(torch.equal(context[0], copy) for copy in context)
+    maps, found, labels = parts(module)
+    assert (found.pooled - found.pooled[0]).abs().max() < 1e-6
+    said = module.optimal_transport(maps, text(module), found, labels).says
+    assert said["plan entropy"].item() == pytest.approx(1, abs=1e-4)
+    assert said["plan gain"].item() == pytest.approx(0, abs=1e-4)
+
+
+def test_context_features_are_those_of_every_class_with_the_label_at_the_end() -> None:
+    found = text(made(preset("paper")))()
+    context = found.tokens[0, :, :-1]
+    assert (context - context[0]).abs().max() == 0
+    assert (found.tokens[0, 1, -1] - found.tokens[0, 0, -1]).abs().max() > 1e-3
+    front = text(made(preset("paper", position="front")))().tokens[0, :, :-1]
+    assert (front - front[0]).abs().max() > 1e-3
+
+
+def test_without_weights_it_is_the_baseline_bit_by_bit() -> None:
+    pictures = load(DATA, "train")
+    names = {"epochs": 1, "flip": True, "shift": 2}
+    lico = LicoClassifier(
+        preset("paper", alpha=0.0, beta=0.0, **names),
+        pictures,
+        Language(CLASS_NAMES, build_tiny_clip(0, SMALL)),
+        seed=3,
+    )
+    plain = Baseline(CrossEntropy.of(**names), pictures, seed=3)
+    for module in (lico, plain):
+        module.trainer = SimpleNamespace(
+            global_step=0, estimated_stepping_batches=4, world_size=1
+        )
+        optimizer = module.configure_optimizers()["optimizer"]
+        for step in range(3):
+            module.trainer.global_step = step
+            batch = (pictures.images, pictures.labels)
+            optimizer.zero_grad()
+            module.training_step(batch)["loss"].backward()
+            optimizer.step()
+    one, two = lico.model.state_dict(), plain.model.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in two)
+
+
+def test_a_tiny_weight_tells_them_apart_only_by_its_loss() -> None:
+    """The classifier starts, is shown and is augmented as the baseline's."""
+    pictures = load(DATA, "train")
+    lico, plain = made(preset("paper")), Baseline(CrossEntropy(), pictures, 1)
+    one, two = lico.model.state_dict(), plain.model.state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in two)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_a_step_trains_prompts_projection_and_classifier_but_no_tower(
+    name: str,
+) -> None:
+    module = made(preset(name)).train()
+    pictures = load(DATA, "train")
+    said = module.training_step((pictures.images, pictures.labels))
+    said["loss"].backward()
+    side = text(module)
+    assert side.context is not None
+    assert side.context.grad is not None
+    assert side.context.grad.abs().max() > 0
+    assert all(p.grad is not None for p in side.h_psi.parameters())
+    (tower,) = side._frozen
+    assert tower is not None
+    assert all(p.grad is None for p in tower.parameters())
+    assert not any("tower" in key for key in module.state_dict())
+    for key in ("ce", "mm", "ot", "ce gradient", "mm gradient", "ot gradient"):
+        assert said[key].isfinite()
+    assert (side.t.grad is None) == (module.lico.temperature == "fixed")
+
+
+def test_gradient_norms_are_those_on_the_feature_maps() -> None:
+    features = torch.tensor([[3.0, 4.0]], requires_grad=True)
+    assert gradient_norm((features**2).sum() / 2, features).item() == 5
+    assert gradient_norm(torch.ones(1, requires_grad=True).sum(), features) == 0
+    assert gradient_norm(torch.zeros(()), features) == 0
+
+
+@pytest.mark.parametrize("gradient", ["through", "envelope", "detached", "none"])
+def test_the_gradient_of_the_plan_is_a_switch(gradient: str) -> None:
+    module = made(preset("paper", plan_gradient=gradient))
+    maps, found, labels = parts(module)
+    maps.requires_grad_()
+    loss = module.optimal_transport(maps, text(module), found, labels).loss
+    assert (gradient_norm(loss, maps).item() > 0) == (gradient != "none")
+
+
+def test_temperatures_stay_where_their_preset_keeps_them() -> None:
+    paper, stable = text(made(preset("paper"))), text(made(preset("paper_stable")))
+    assert paper.tau().item() == pytest.approx(2.659)
+    assert stable.tau().item() == pytest.approx(0.07)
+    with torch.no_grad():
+        for side in (paper, stable):
+            side.t.fill_(-7.0)
+    assert paper.tau().item() == pytest.approx(math.exp(-7))  # positive, unbounded
+    assert stable.tau().item() == pytest.approx(1)  # t in [0, log 100]
+    raw = text(made(preset("lico_fact")))
+    with torch.no_grad():
+        raw.t.fill_(-1.0)
+    assert raw.tau().item() == -1  # nothing stops it
+
+
+def test_vectors_take_the_place_of_the_class_alone() -> None:
+    vectors = torch.eye(24, 12 + 12)[:, :12]
+    vectors[12:, 0] = -1.0
+    plain = text(made(preset("paper")))()
+    changed = text(made(preset("paper"), vectors=vectors))()
+    assert torch.equal(plain.tokens[:, :, :-1], changed.tokens[:, :, :-1])
+    length = plain.tokens[:, :, -1].norm(dim=-1).mean()
+    assert torch.allclose(changed.tokens[0, :, -1], length * vectors)
+
+
+def test_fixed_features_need_no_tower() -> None:
+    vectors = torch.randn(24, 40, generator=torch.Generator().manual_seed(0))
+    module = made(preset("paper"), tower=None, vectors=vectors)
+    assert text(module).context is None
+    maps, found, labels = parts(module)
+    said = module.optimal_transport(maps, text(module), found, labels).says
+    assert said["plan gain"].item() == pytest.approx(0, abs=1e-9)  # one token
+    step = module.train().training_step((load(DATA, "train").images, labels.repeat(3)))
+    assert step["loss"].isfinite()
+
+
+def test_presets_name_switches_that_exist_and_differ() -> None:
+    for name in PRESETS:
+        assert preset(name).preset == name
+        assert set(differences(name)) == set(PRESETS[name])
+    assert {choice.switch for choice in CHOICES} <= set(Lico.model_fields)
+    with pytest.raises(Refused, match="did you mean 'paper'"):
+        preset("papper")
+    with pytest.raises(Refused, match="parameter 'alpha' = -1"):
+        preset("paper", alpha=-1.0)
+    with pytest.raises(Refused, match="parameter 'epsilon' = 0"):
+        preset("paper", epsilon=0.0)
