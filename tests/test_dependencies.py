@@ -14,6 +14,7 @@ ROOT = paths.root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 IMPORT_NAMES = {"open_clip_torch": "open_clip", "pyyaml": "yaml", "pillow": "PIL"}
 IMPORT_NAMES |= {"grad-cam": "pytorch_grad_cam", "jupyter-book": "jupyter_book"}
+IMPORT_NAMES |= {"pot": "ot"}
 IMPORT_NAMES |= {"sphinx-exercise": "sphinx_exercise", "pre-commit": "pre_commit"}
 
 

@@ -1,13 +1,15 @@
 """Chapter 03: cross-entropy, + MM, + OT, LICO, its versions, language controls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import Field, NonNegativeInt, field_validator
 
 from helpers.chapters.chapter import ClassifierChapter
 from helpers.lab.runs import Run
+from helpers.methods.presets import CHOICES, PRESETS, differences, preset
 from helpers.report import intervention
 from helpers.settings import Lico, Refused, RunSettings, nearest
 
@@ -28,6 +30,11 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "one-hot": ("paper", {"language": "one-hot"}),
 }
 CONTROLS = ("permuted", "random-tower", "random-vectors", "one-hot")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "losses": ("ce", "lico", "mm", "ot", "active"),
+    "versions": ("stable", "lico_fact", "rebuttal"),
+    "controls": CONTROLS,
+}
 MAIN = ("ce", "lico")  # with all seeds; the others have `few_seeds`
 
 
@@ -41,7 +48,7 @@ class Training(ClassifierChapter):
         [1], min_length=1, description="training seeds of the other arms"
     )
     variants: list[str] = Field(
-        list(ARMS), min_length=1, description="which arms, of those listed below"
+        list(GROUPS), min_length=1, description="arms or groups"
     )
     alpha: float = Field(10.0, ge=0, description="weight of manifold matching")
     beta: float = Field(1.0, ge=0, description="weight of optimal transport")
@@ -56,11 +63,12 @@ class Training(ClassifierChapter):
     @field_validator("variants")
     @classmethod
     def known_arms(cls, variants: list[str]) -> list[str]:
-        """Refuse an arm that is unknown or given twice."""
+        """Refuse an arm or a group that is unknown or given twice."""
+        known = [*GROUPS, *ARMS]
         for name in variants:
-            if name not in ARMS:
-                raise ValueError(f"unknown arm '{name}'{nearest(name, list(ARMS))}")
-        if len(set(variants)) < len(variants):
+            if name not in known:
+                raise ValueError(f"unknown arm '{name}'{nearest(name, known)}")
+        if len(set(_arms_of(variants))) < len(_arms_of(variants)):
             raise ValueError("give each arm once")
         return variants
 
@@ -83,13 +91,15 @@ class Training(ClassifierChapter):
 
         Raises `Refused` where a control replaces a tower that is not there.
         """
-        if self.language.startswith("file:") and set(CONTROLS[1:]) & {*self.variants}:
+        if self.language.startswith("file:") and set(CONTROLS[1:]) & {
+            *_arms_of(self.variants)
+        }:
             raise Refused(
                 "random-tower, random-vectors and one-hot replace a text tower, and "
                 f"language={self.language} has none: leave them out of 'variants'"
             )
         arms = {}
-        for arm in self.variants:
+        for arm in _arms_of(self.variants):
             method = self.cross_entropy() if arm == "ce" else self.method(arm)
             seeds = self.seeds if arm in MAIN else self.few_seeds
             arms[arm] = self.each(self.data(), method, seeds)
@@ -113,6 +123,57 @@ class Training(ClassifierChapter):
                 for name, runs in arms.items()
             },
         }
+
+
+def _arms_of(variants: Sequence[str]) -> list[str]:
+    """Return the arms of a list of arms and groups."""
+    return [arm for name in variants for arm in GROUPS.get(name, (name,))]
+
+
+def histories(arms: Mapping[str, list[Run]]) -> dict[str, pd.DataFrame]:
+    """Return the history of the first seed of each arm."""
+    return {arm: runs[0].history for arm, runs in arms.items()}
+
+
+def in_one(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return histories in one table, a column `arm`; `ce` is the baseline's loss."""
+    return pd.concat(
+        history.assign(arm=arm, ce=history.get("ce", history["loss"]))
+        for arm, history in histories.items()
+    )
+
+
+def open_choices() -> pd.DataFrame:
+    """Return what the paper leaves open: switch, question, value of `paper`, source."""
+    paper = preset("paper")
+    return pd.DataFrame(
+        {
+            "switch": choice.switch,
+            "left open": choice.open_point,
+            "paper": str(getattr(paper, choice.switch)),
+            "source of the value": choice.source,
+        }
+        for choice in CHOICES
+    )
+
+
+def preset_table() -> pd.DataFrame:
+    """Return a row a switch that a preset changes, a column a preset."""
+    changed = {name: differences(name) for name in PRESETS}
+    switches = dict.fromkeys(key for row in changed.values() for key in row)
+    paper = preset("paper")
+    return pd.DataFrame(
+        {
+            "switch": switch,
+            "paper": str(getattr(paper, switch)),
+            **{
+                name: str(row[switch][1]) if switch in row else "·"
+                for name, row in changed.items()
+                if name != "paper"
+            },
+        }
+        for switch in switches
+    )
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -4,14 +4,15 @@ A summary is what chapter 03 keeps of its runs, `summary["arms"][arm][seed]`; it
 the reader's or the committed study's. Claims and margins are those of `margins.yml`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from helpers.measure.statistics import Floats
-from helpers.report import margins
+from helpers.measure.statistics import Floats, smallest_effect
+from helpers.report import margins, published
 from helpers.report.verdict import Verdict, after_holm, agreeing, all_of, verdict
 
 GRAD_CAM = "Grad-CAM"
@@ -180,9 +181,105 @@ def table(rows: Sequence[tuple[margins.Claim, Verdict]]) -> pd.DataFrame:
             "margin": found.margin,
             "smallest effect": found.smallest_effect,
             "seeds": found.seeds,
+            "seeds needed": str(seeds_needed(found) or "—"),
         }
         for claim, found in rows
     )
+
+
+def of_claim(
+    rows: Sequence[tuple[margins.Claim, Verdict]],
+    name: str,
+    metric: str | None = None,
+) -> Verdict:
+    """Return the verdict of a claim by its name, on its first or the given metric.
+
+    Raises KeyError, with the names that are there, if it was not judged.
+    """
+    for claim, found in rows:
+        if claim.name == name and metric in (None, found.metric):
+            return found
+    raise KeyError(f"claim '{name}' was not judged: {[c.name for c, _ in rows]}")
+
+
+def claims() -> pd.DataFrame:
+    """Return the committed claims: what each says, compares and is measured by."""
+    return pd.DataFrame(
+        {
+            "claim": claim.name,
+            "says": claim.says,
+            "kind": claim.kind,
+            "metrics": ", ".join(margins.metric(name).label for name in claim.metrics),
+            "compares": "; ".join(_versus(pair) for pair in claim.compare),
+        }
+        for claim in margins.load().claims
+    )
+
+
+def side_by_side(summaries: Mapping[str, Summary]) -> pd.DataFrame:
+    """Return LICO minus baseline by source: published tables, then these summaries.
+
+    A row a claim, source and data set, with the kind of language, seeds and interval;
+    a published difference without a standard deviation has no interval.
+    """
+    rows = []
+    for claim, metric in (("1", "sch"), ("1", "insertion"), ("2", "accuracy")):
+        for found in published.contrasts("lico", BASELINE, metric):
+            low, high = found.interval or (math.nan, math.nan)
+            rows.append(
+                {
+                    "claim": claim,
+                    "metric": margins.metric(metric).label,
+                    "source": f"{found.source}, {found.table.partition(' of ')[0]}",
+                    "data": found.data,
+                    "language": "real",
+                    "seeds": "3" if found.interval else "1, or not stated",
+                    "LICO - CE": found.difference,
+                    "from": low,
+                    "to": high,
+                    "reading": _reading(found.interval),
+                }
+            )
+        for name, summary in summaries.items():
+            judged = judge(summary, ["lico"], [BASELINE], metric, name)
+            if judged is not None:
+                rows.append(
+                    {
+                        "claim": claim,
+                        "metric": margins.metric(metric).label,
+                        "source": name,
+                        "data": summary["parameters"]["dataset"].partition(":")[0],
+                        "language": summary["language"],
+                        "seeds": str(judged.seeds),
+                        "LICO - CE": judged.estimate,
+                        "from": judged.interval[0],
+                        "to": judged.interval[1],
+                        "reading": judged.label,
+                    }
+                )
+    return pd.DataFrame(rows).replace([math.inf, -math.inf], math.nan)
+
+
+def seeds_needed(found: Verdict, most: int = 200) -> int | None:
+    """Return how many seeds would make the smallest detectable effect the margin.
+
+    With the SD of the differences as it is; None for one seed or over `most`.
+    """
+    if not found.sd > 0:
+        return None
+    for seeds in range(margins.load().inference.minimal_seeds, most + 1):
+        if smallest_effect(seeds) * found.sd <= found.margin:
+            return seeds
+    return None
+
+
+def _reading(interval: tuple[float, float] | None) -> str:
+    """Say what a published interval holds."""
+    if interval is None:
+        return "no test possible: no SD printed"
+    if interval[0] > 0:
+        return "interval above 0"
+    return "interval below 0" if interval[1] < 0 else "interval holds 0"
 
 
 def _versus(comparison: margins.Comparison) -> str:

@@ -12,7 +12,9 @@ from helpers.report import margins
 
 def show(frame: pd.DataFrame, digits: int = 3) -> Styler:
     """Return the table as a page shows it: no index, numbers with `digits` digits."""
-    styler = frame.style.hide(axis="index").format(precision=digits, na_rep="—")
+    styler = frame.style.hide(axis="index").format(
+        precision=digits, na_rep="—", escape="html"
+    )
     return styler.set_table_attributes('class="dataframe"')
 
 

@@ -5,14 +5,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from helpers import paths
+from helpers.data import catalog
 from helpers.lab import code, fit, runs
 from helpers.lab.runs import train_or_load
+from helpers.methods.presets import preset
 from helpers.settings import CrossEntropy, DataSettings, Refused, RunSettings
 
 
@@ -57,9 +60,16 @@ class Killed(BaseException):
     """As a signal would end it."""
 
 
+LICO = {"language": "random-tower", "dropout": 0.5, "shuffle": True}
+
+
+@pytest.mark.parametrize("changed", [None, LICO], ids=["ce", "lico"])
 def test_an_interrupted_run_ends_with_the_same_bits(
-    home: Path, small: RunSettings
+    home: Path, small: RunSettings, changed: dict[str, object] | None
 ) -> None:
+    if changed:
+        method = preset("paper", epochs=3, batch=32, **changed)
+        small = small.model_copy(update={"method": method})
     whole = train_or_load(small)
     expected, history = weights(whole), whole.history
     shutil.rmtree(whole.folder)
@@ -79,6 +89,36 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     assert same(weights(resumed), expected)
     pd.testing.assert_frame_equal(resumed.history, history, check_exact=True)
     assert not partial.exists()
+
+
+def test_what_lico_starts_from_is_trained_first_and_part_of_its_digest(
+    home: Path, small: RunSettings
+) -> None:
+    words = {"clip_pictures": 32, "clip_epochs": 1, "epochs": 1}
+    lico = small.model_copy(update={"method": preset("paper", **words)})
+    (clip,) = runs.needs(lico)
+    assert runs.needs(small) == ()
+    run = train_or_load(lico)
+    assert runs.is_whole(runs.place(clip))
+    names = load_file(run.folder / "text.safetensors").keys()
+    assert {"context", "t"} <= set(names)
+    assert not any("transformer" in name for name in names)
+    other = preset("paper", **words | {"clip_seed": 2})
+    assert runs.digest(lico.model_copy(update={"method": other})) != run.folder.name[6:]
+    without = preset("paper", alpha=0.0, beta=0.0, **words)
+    assert runs.needs(lico.model_copy(update={"method": without})) == ()
+
+
+def test_another_file_of_features_is_another_run(
+    tmp_path: Path, small: RunSettings
+) -> None:
+    digests = set()
+    for value in (0.0, 1.0):
+        names = np.array(catalog.class_names(small.data))
+        np.savez(tmp_path / "f.npz", features=np.full((24, 4), value), names=names)
+        method = preset("paper", language=f"file:{tmp_path}/f.npz", text_width=4)
+        digests.add(runs.digest(small.model_copy(update={"method": method})))
+    assert len(digests) == 2
 
 
 def test_a_truncated_checkpoint_is_set_aside_and_said(

@@ -56,6 +56,14 @@ def test_the_notebook_equals_its_script_and_has_no_outputs(script: Path) -> None
     assert pair.metadata.kernelspec.name == "python3"
 
 
+def element_of(annotation: str) -> str:
+    """Return "list[int]" and the like for the annotation of a field."""
+    for name in ("int", "Int", "float", "Float"):
+        if name in annotation:
+            return f"list[{name.lower()}]"
+    return "list[str]"
+
+
 def test_the_parameters_cell_is_the_chapters_settings(script: Path) -> None:
     """Papermill sees each of them, with type, default and help as they are checked."""
     assert len(tagged(script, "parameters")) == 1
@@ -68,7 +76,7 @@ def test_the_parameters_cell_is_the_chapters_settings(script: Path) -> None:
         written = seen[name]["inferred_type_name"]
         expected = getattr(field.annotation, "__name__", "")
         if str(field.annotation).startswith("list"):
-            expected = "list[int]"
+            expected = element_of(str(field.annotation))
         elif "Literal" in str(field.annotation):
             expected = "str"
         assert written == expected, name

@@ -1,0 +1,119 @@
+"""Tables of a summary's arms: accuracy, scores of the maps, what the losses did.
+
+A summary is what chapter 03 keeps of its runs, `summary["arms"][arm][seed]`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from helpers.report import intervention
+
+GRAD_CAM = "Grad-CAM"
+BASELINE = "ce"
+Summary = Mapping[str, Any]
+
+
+def accuracy(summary: Summary) -> pd.DataFrame:
+    """Return a row an arm: seeds, top-1 with its SD over them, trained out, inert."""
+    rows = []
+    for arm, seeds in summary["arms"].items():
+        runs = list(seeds.values())
+        tests = np.array([run["accuracy"]["test"] for run in runs])
+        kinds = [run["intervention"]["inert"] for run in runs if "intervention" in run]
+        silent = sorted({name for text in kinds for name in text.split(", ")} - {"no"})
+        rows.append(
+            {
+                "arm": arm,
+                "seeds": len(runs),
+                "validation": np.mean([r["accuracy"]["validation"] for r in runs]),
+                "test": tests.mean(),
+                "SD": tests.std(ddof=1) if len(runs) > 1 else np.nan,
+                "training": np.mean([run["training_accuracy"] for run in runs]),
+                "trained out": f"{sum(run['trained_out'] for run in runs)} runs",
+                "inert": ", ".join(silent) or "no",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def interventions(summary: Summary) -> pd.DataFrame:
+    """Return a row an arm with language: mean of `intervention.describe` over seeds."""
+    rows = []
+    for arm, seeds in summary["arms"].items():
+        lines = [run["intervention"] for run in seeds.values() if "intervention" in run]
+        if lines:
+            rows.append({"arm": arm, **intervention.mean_of(lines)})
+    frame = pd.DataFrame(rows)
+    return frame[[name for name in frame if name != "inert"] + ["inert"]]
+
+
+def scores(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
+    """Return a row an arm with Grad-CAM's means, then the references on the baseline.
+
+    The references (uniform, centred Gaussian, random smooth; the masks where they are
+    known) stand for what knows nothing of the picture, and for what knows all.
+    """
+    arms = summary["arms"]
+    rows = [
+        {"map": f"Grad-CAM, {arm}", **_means(arms[arm], GRAD_CAM, metrics)}
+        for arm in arms
+    ]
+    base = arms[BASELINE]
+    known = next(iter(base.values()))["means"]
+    rows += [
+        {"map": name, **_means(base, name, metrics)}
+        for name in known
+        if name != GRAD_CAM
+    ]
+    return pd.DataFrame(rows)
+
+
+def seed_to_seed(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
+    """Return the effect of changing nothing: the baseline's SD over seeds, a metric."""
+    runs = list(summary["arms"][BASELINE].values())
+    values = {"accuracy": [run["accuracy"]["test"] for run in runs]}
+    for metric in metrics:
+        values[metric] = [run["means"][GRAD_CAM][metric] for run in runs]
+    return pd.DataFrame(
+        {
+            "metric": metric,
+            "seeds": len(runs),
+            "mean": np.mean(found),
+            "SD": np.std(found, ddof=1) if len(runs) > 1 else np.nan,
+        }
+        for metric, found in values.items()
+    )
+
+
+def differences(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
+    """Return arm minus baseline for each arm, seed and metric, a row each."""
+    base = summary["arms"][BASELINE]
+    rows = []
+    for arm, seeds in summary["arms"].items():
+        for seed, run in seeds.items():
+            if arm == BASELINE or seed not in base:
+                continue
+            for metric in ("accuracy", *metrics):
+                value = _value(run, metric) - _value(base[seed], metric)
+                row = {"arm": arm, "seed": int(seed), "metric": metric}
+                rows.append(row | {"difference": value})
+    return pd.DataFrame(rows)
+
+
+def _value(run: Mapping[str, Any], metric: str) -> float:
+    if metric == "accuracy":
+        return float(run["accuracy"]["test"])
+    return float(run["means"][GRAD_CAM][metric])
+
+
+def _means(
+    seeds: Mapping[str, Mapping[str, Any]], name: str, metrics: Sequence[str]
+) -> dict[str, float]:
+    return {
+        metric: float(np.mean([run["means"][name][metric] for run in seeds.values()]))
+        for metric in metrics
+        if all(metric in run["means"][name] for run in seeds.values())
+    }

@@ -1,0 +1,665 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,mystnb,-all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What the metrics measure
+#
+# :::{admonition} In this chapter
+# :class: tip
+# - put three saliency methods side by side on the same pictures and network;
+# - see on one picture what each score of a map adds up;
+# - try the metrics on networks whose order is known, before they judge LICO;
+# - see how far conventions that no text fixes move a score.
+#
+# *Reading: 25 minutes. Running: 1 to 2 minutes once the runs exist, 3 to 6 from
+# nothing, on two cores.*
+# :::
+#
+# Whether LICO makes networks more explainable is decided by numbers that are
+# computed from {term}`saliency maps <saliency map>`. Two of them, insertion and
+# deletion, were met in chapter 00. The reproducibility study says that they cannot
+# carry that decision:
+#
+# :::{admonition} Claim — {cite:t}`bartak2024lico`, section 3.4.1
+# :class: claim
+# > The LICO method aims to change the model itself in order to make it more
+# > interpretable. Therefore, the comparison between the `insertion` and `deletion`
+# > scores of a baseline model and a model trained with LICO is not sufficient to claim
+# > that one model is more interpretable than the other.
+# :::
+#
+# The study offers three other scores in their place: SES, SCH and MOSU. All five are
+# put on trial here. A judge is heard only if it gets the cases right whose answer is
+# known.
+
+# %% [markdown]
+# ## Parameters
+#
+# As in chapter 00, and the number of pictures and masks of RISE, the slow method.
+# Pictures without masks or boxes leave out the scores that need them.
+
+# %% tags=["parameters", "hide-input"]
+dataset: str = "scenes"  # scenes, cifar10, cifar100, folder:PATH
+size: int = 64  # pixels a side
+pictures: int = 850  # training pictures
+test_pictures: int = 1000  # test pictures
+explained: int = 64  # test pictures with maps
+backbone: str = "scene-resnet"  # scene-resnet, resnet20 or resnet56
+epochs: int = 52  # passes over the pictures
+batch: int = 32  # pictures a step
+lr: float = 0.03  # learning rate of the first step
+flip: bool = False  # mirror half of the pictures
+shift: int = 0  # crop after padding by so many
+clip_pictures: int = 12000  # scenes with captions
+clip_epochs: int = 2  # passes over scenes and captions
+seeds: list[int] = [1]  # training seeds
+device: str = "cpu"  # cpu, cuda, cuda:1, mps
+cue: float = 0.9  # class-background correlation of the cued network
+rise_pictures: int = 20  # test pictures with RISE maps
+rise_masks: int = 1000  # masks of RISE
+
+# %% tags=["hide-input"]
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from helpers.chapters import metric_conventions, metric_trials, metrics
+from helpers.data import catalog
+from helpers.measure import consistency
+from helpers.measure.perturbation import insertion_deletion
+from helpers.report import (
+    figures,
+    intervention,
+    metric_figures,
+    published,
+    records,
+    tables,
+)
+
+figures.theme()
+
+# %% [markdown]
+# The parameters are checked, then the runs are loaded: a network trained by
+# cross-entropy (`ce`), one trained so on scenes whose background gives the class away
+# (`ce with the cue`), and one trained with LICO, preset `paper`.
+
+# %% tags=["hide-input"]
+chapter = metrics.Metrics.of(
+    dataset=dataset,
+    size=size,
+    pictures=pictures,
+    test_pictures=test_pictures,
+    explained=explained,
+    backbone=backbone,
+    epochs=epochs,
+    batch=batch,
+    lr=lr,
+    flip=flip,
+    shift=shift,
+    clip_pictures=clip_pictures,
+    clip_epochs=clip_epochs,
+    seeds=seeds,
+    device=device,
+    cue=cue,
+    rise_pictures=rise_pictures,
+    rise_masks=rise_masks,
+)
+
+# %%
+arms = chapter.trained()
+pd.DataFrame(
+    {
+        "arm": name,
+        "runs": len(runs),
+        "test top-1": runs[0].record["accuracy"]["test"],
+        "trained out": "yes" if runs[0].record["trained_out"] else "no",
+    }
+    for name, runs in arms.items()
+).pipe(tables.show)
+
+# %% [markdown]
+# ## Three saliency methods
+#
+# **Grad-CAM** {cite:p}`selvaraju2017gradcam` weighs each channel by the mean slope of
+# the class's logit $f_c$. **Grad-CAM++** {cite:p}`chattopadhay2018gradcampp` keeps the
+# positive slopes alone and weighs a channel the less, the more it already adds. At a
+# pooled linear head both weights have a closed form, with $\bar F_k$ the mean of
+# channel $k$:
+#
+# $$
+# w_k^{\mathrm{CAM}} = \frac{W_{ck}}{h w}, \qquad
+# w_k^{++} = \frac{\max(W_{ck}, 0)}{2 + W_{ck}\, \bar F_k} . $$ (eq-05-weights)
+#
+# **RISE** {cite:p}`petsiuk2018rise` looks at no layer. It hides random parts of the
+# picture and averages the masks $m_n$, each weighted by the probability that is left:
+#
+# $$
+# H = \frac{1}{N p} \sum_{n=1}^{N} p(y \mid x \odot m_n)\, m_n . $$ (eq-05-rise)
+
+# %%
+run = arms[metrics.BASELINE][0]
+model, test = run.model(), catalog.load(run.settings.data, "test")
+shown = test.first(rise_pictures)
+drawn = metrics.rise_draw(model, shown, rise_masks, 0, device)
+maps = metrics.cams(model, shown, device) | {metrics.RISE: drawn.maps()}
+
+# %% [markdown]
+# A RISE map is positive everywhere: even a picture with half of its pixels hidden keeps
+# some probability. The figure shows what stands above that pedestal.
+
+# %% mystnb={"figure": {"name": "fig-05-gallery", "caption": "**Three methods, one network.** The first test pictures; maps of the true class, of RISE less its least value."}, "image": {"alt": "Six pictures in a row; below each a Grad-CAM, a Grad-CAM++ and a RISE map as heat over the grey picture."}}
+titles = [test.class_names[k] for k in shown.labels[:6]]
+lowered = metric_conventions.lowered(maps[metrics.RISE])
+figures.overlays(shown.images[:6], maps | {metrics.RISE: lowered}, titles)
+plt.show()
+
+# %% [markdown]
+# ### How many masks does RISE need?
+#
+# Two sets of masks give two maps of the same picture. If they disagree, a score of
+# either is partly chance. This book wants a rank correlation of .9 or more between
+# them; below that the noise of the masks enters whatever is said with the maps.
+#
+# One source of the noise can be taken out for nothing: some pixels are drawn more
+# often than others. Dividing by the mean of the masks that were drawn, in the place of
+# $p$, makes the map the mean probability of the masks that show a pixel.
+
+# %%
+again = metrics.rise_draw(model, shown, rise_masks, 1, device)
+agreement = metrics.stabilities(drawn, again)
+tables.show(agreement)
+
+# %% mystnb={"figure": {"name": "fig-05-stability", "caption": "**Agreement of two mask seeds**, the mean over pictures, by the number of masks; the dashed line is what this book wants."}, "image": {"alt": "Two rising lines of rank correlation against the number of masks on a doubling scale, with a dashed line at 0.9."}}
+metric_figures.stability_lines(agreement, wanted=0.9)
+plt.show()
+
+# %% [markdown]
+# So with the masks of this page:
+
+# %%
+last = agreement[agreement["masks"] == rise_masks]
+for kind, r in zip(last["divided by"], last["rank correlation"], strict=True):
+    says = "enough" if r >= 0.9 else "its noise enters what follows"
+    print(f"divided by {kind}: {r:.3f} of two mask seeds, {says}")
+
+# %% [markdown]
+# ## One score, one picture
+#
+# ### Insertion and deletion
+#
+# Chapter 00 introduced them. The pixels are ranked by the map. Deletion removes the
+# first ones, insertion restores them to a blurred picture, and each score is the area
+# under the probability of the class. The picture is the first that the network names
+# right; a map enters only by the order it gives the pixels.
+
+# %% mystnb={"figure": {"name": "fig-05-curves", "caption": "**Deletion and insertion by Grad-CAM** of one picture: what the network was shown, the share of pixels changed with its probability of the class, and both curves."}, "image": {"alt": "Two rows of one picture with growing parts removed and restored, beside them a falling and a rising curve of probability."}}
+one = metrics.example(model, test, device=device)
+seen, target = one.normalised().to(device), one.labels.to(device)
+saliency = metrics.cams(model, one, device)[metrics.GRAD_CAM]
+curves = insertion_deletion(model, seen, target, saliency.to(device))
+soft, fill = metrics.without_pixels(one)
+metric_figures.perturbed_pictures(
+    one.images[0], soft[0], saliency[0], curves, fill
+)
+plt.show()
+
+# %% [markdown]
+# ### SES: does the map move with the picture?
+#
+# With a saliency method $s$ and a transform $t$ (a crop, enlarged and perhaps
+# mirrored), SES is a cosine {cite:p}`bartak2024lico`:
+#
+# $$ \mathrm{SES}(I) = \cos\big(t(s(I)),\; s(t(I))\big) . $$ (eq-05-ses)
+#
+# Non-negative maps that share the middle of the picture have a high cosine whatever
+# they show. So beside it stands its value by chance: the cosine with the map of
+# *another* picture under the same transform.
+
+# %% mystnb={"figure": {"name": "fig-05-ses", "caption": "**What SES compares**, for Grad-CAM on the first three test pictures: the map that was moved and the map of the moved picture. Left: their cosine, and the cosine by chance."}, "image": {"alt": "Three rows; each a picture, its crop, the cropped map and the map of the crop, with two cosines written at the left."}}
+moved = metrics.moved_maps(model, test.first(explained), device)
+compared = {"moved map, t(s(I))": moved.moved, "new map, s(t(I))": moved.anew}
+scores = {"SES": moved.ses, "chance": moved.by_chance}
+metric_figures.equivariance(test.images[:3], moved.seen, compared, scores)
+plt.show()
+
+# %% [markdown]
+# ### SCH: does the map lie on the object?
+#
+# SCH is the share of saliency on the mask $S$ of the object:
+#
+# $$ \mathrm{SCH}(H, S) = \frac{\sum_{ij} H_{ij} S_{ij}}{\sum_{ij} H_{ij}} . $$ (eq-05-sch)
+#
+# A map that knows nothing has the share of the area. Large objects are easy, so this
+# book also shows SCH less that share.
+
+# %% mystnb={"figure": {"name": "fig-05-sch", "caption": "**SCH of one picture**: the mask's outline over picture and map, the part of the map on the mask, and its share of the map beside its share of the area."}, "image": {"alt": "A picture and its map with the object's outline, the map cut to the object, and two bars: share of area and share of map."}}
+mask = None if one.masks is None else one.masks[0]
+metric_figures.content(one.images[0], saliency[0], mask)
+plt.show()
+
+# %% [markdown]
+# ### MOSU: does each instance get its part?
+#
+# Where several instances of the class are in the picture, MOSU compares the shares of
+# the boxes in area and in saliency, of which each sums to 1:
+#
+# $$
+# \mathrm{MOSU} = \mathrm{KL}(v_{\mathrm{area}} \,\|\, v_{\mathrm{sal}})
+# = \sum_i v_{\mathrm{area}, i} \log
+# \frac{v_{\mathrm{area}, i}}{v_{\mathrm{sal}, i}} . $$ (eq-05-mosu)
+#
+# It is 0 if saliency follows area, and does not see what lies outside the boxes.
+
+# %% mystnb={"figure": {"name": "fig-05-mosu", "caption": "**MOSU of one picture**, the first with two boxes or more that the network names right: boxes over picture and map, and each box's share of area and of saliency."}, "image": {"alt": "A picture and its map with coloured boxes, and pairs of bars that compare each box's share of area with its share of saliency."}}
+several = metrics.example(model, test, boxes=2, device=device)
+shared = metrics.cams(model, several, device)[metrics.GRAD_CAM]
+boxes = None if several.boxes is None else several.boxes[0]
+metric_figures.uniformity(several.images[0], shared[0], boxes)
+plt.show()
+
+# %% [markdown]
+# The scores of these two pictures:
+
+# %%
+row = {
+    "insertion": curves.insertion_auc.item(),
+    "deletion": curves.deletion_auc.item(),
+    "SES": moved.ses[0].item(),
+}
+if boxes is not None:
+    row["SCH"] = consistency.sch(saliency, one.masks).item()
+    found = consistency.mosu(shared, several.boxes)
+    row["MOSU"] = found.area_to_saliency.item()
+    row["MOSU reversed"] = found.saliency_to_area.item()
+tables.show(pd.DataFrame([row]))
+
+# %% [markdown]
+# ## The table, with floors and ceilings
+#
+# All test pictures, Grad-CAM of the baseline. Read the row *uniform* first: by its
+# definition it has SES 1, MOSU 0 and SCH equal to the share of the area. A method that
+# blurs its maps therefore moves towards a perfect SES and MOSU. That is why the study
+# asks to read SES with other metrics and MOSU in tandem with SCH, why SES comes with
+# its chance level, and why Gini (0 for a uniform map, near 1 for a point) stands
+# beside them.
+
+# %%
+consistent = ["ses", "ses less chance", "gini", "sch", "sch less area"]
+consistent += ["mosu", "mosu reversed"]
+rows = [{"maps": r.record["consistency"]} for r in arms[metrics.BASELINE]]
+known = [s for s in consistent if s in rows[0]["maps"][metrics.GRAD_CAM]]
+tables.show(tables.of_maps(rows, known))
+
+# %% [markdown]
+# The *pooled mask* is the best that a map of these few cells can do. Insertion and
+# deletion on the explained pictures:
+
+# %%
+ones = [r.record for r in arms[metrics.BASELINE]]
+areas = tables.of_maps(ones, ["insertion", "deletion", "tied"])
+tables.show(areas)
+
+# %% [markdown]
+# A floor knows nothing of the picture. For each score, which floors come out ahead of
+# Grad-CAM on this page? (A score of which a floor is ahead rewards something besides
+# knowledge.)
+
+# %%
+every = tables.of_maps(rows, known).merge(areas, on="map")
+tables.show(
+    metric_trials.floors_above(every, [*known, "insertion", "deletion"])
+)
+
+# %% [markdown]
+# And how many pictures had no score, or one by convention. MOSU exists only with two
+# boxes or more; a picture with fewer is left out of its mean.
+
+# %%
+everywhere = metrics.cams(model, test, device)
+tables.show(metric_conventions.degenerate_table(everywhere, test))
+
+# %% [markdown]
+# ## Does a metric see what is known?
+#
+# Before a metric judges LICO it must order networks whose order is known
+# ({term}`assay sensitivity`). Such pairs are at hand:
+#
+# - **trained against untrained**: the same network before its first step of training
+#   knows nothing of the classes, so its maps explain nothing;
+# - **without the cue against with it**: the second was taught to look at the
+#   background. It is tried twice: on the test scenes, whose place is random, and on
+#   the same scenes with every class at its home.
+#
+# Why twice? Where the place is another class's home, the background speaks *against*
+# the true class, and Grad-CAM's relu takes away what speaks against it. What is left of
+# the map may lie on the object whatever the network relies on. At home the background
+# speaks for the true class, and a map can show it.
+#
+# `assay` takes pairs by name; a later one, such as training with and without a penalty
+# on saliency off the mask, is one more entry. First the differences, better network
+# less worse, means over pictures and over the seeds of this page. `/ full` is in units
+# of the mean probability of the full pictures:
+
+# %%
+pairs = metric_trials.known_pairs(arms, test)
+trial = metric_trials.assay(pairs)
+tables.show(metric_trials.by_pair(trial, "difference"))
+
+# %% [markdown]
+# The *gain* is the difference in the direction that the metric calls better, in units
+# of its committed margin. Insertion and deletion are of the explained pictures alone.
+
+# %% mystnb={"figure": {"name": "fig-05-assay", "caption": "**Metrics on trial.** How far each metric puts the better network of a pair ahead, in margins; the grey band is one margin to either side. Bars to the left rank the worse network higher; bars that leave the panel carry their length."}, "image": {"alt": "Horizontal bars, a panel for each pair of networks and a bar for each metric, to the right where the order is right and to the left where it is wrong."}}
+metric_figures.gains(trial)
+plt.show()
+
+# %% [markdown]
+# The order is *right* if every seed of this page has the right sign, *wrong* if none
+# has, else *mixed*. A metric may judge LICO if every order is right by more than one
+# margin. On this run's seeds:
+
+# %%
+admitted = metric_trials.admitted(trial)
+tables.show(admitted)
+
+# %% [markdown]
+# Why deletion is at risk in the first pair can be read off its definition. A network
+# that never gives the class any probability has an area near zero, the best value
+# there is, whatever its map shows. Areas in units of the full pictures' probability
+# ask about the map again. (The mean of each picture's own ratio would be decided by a
+# few pictures whose full probability is near 0.)
+#
+# Insertion is at risk in the last pair for a like reason: at home the cue itself gives
+# the class a high probability.
+#
+# A metric that fails a pair on a page with few seeds is not refuted by it. It is still
+# shown below, and its answer counts for less. That holds for SCH too, on which the
+# verdict of this page rests.
+#
+# ### Do the methods look at the weights?
+#
+# The same pair tests the saliency methods. A method whose map stays the same when all
+# weights are random explains the picture, not the network. Rank correlation of the
+# trained network's map with the untrained one's:
+
+# %%
+blank = metric_trials.untrained(run)
+fewer = test.first(max(2, rise_pictures // 2))
+noise = metrics.rise_draw(blank, fewer, rise_masks, 0, device)
+random = metrics.cams(blank, fewer, device) | {metrics.RISE: noise.maps()}
+trained = metrics.cams(model, fewer, device)
+trained[metrics.RISE] = again.maps()[: len(fewer)]
+likeness = metric_trials.correlations(trained, random)
+tables.show(metric_trials.of_methods(likeness))
+
+# %% mystnb={"figure": {"name": "fig-05-random", "caption": "**Trained against untrained weights.** Rank correlation of the two maps, a dot a picture, the mean as a bar."}, "image": {"alt": "Dots of rank correlation between minus one and one for each of three saliency methods, with a bar at each mean."}}
+metric_figures.strips(likeness, x="method", y="rank correlation")
+plt.show()
+
+# %% [markdown]
+# The two RISE maps are of different masks, so that the masks' own pattern is not
+# counted as likeness; their noise lowers it instead. What is left of a correlation is
+# what the layout of a picture does to a map, whatever the weights.
+
+# %% [markdown]
+# ## Baseline and LICO
+#
+# Now the networks that the dispute is about, on the same pictures with the same masks.
+
+# %%
+network = arms[metrics.LICO][0].model()
+views = metrics.rise_draw(network, shown, rise_masks, 0, device)
+lico = metrics.cams(network, shown, device) | {metrics.RISE: views.maps()}
+
+# %% mystnb={"figure": {"name": "fig-05-lico", "caption": "**Baseline and LICO**, Grad-CAM and RISE (less its least value) of the true class, on the first test pictures."}, "image": {"alt": "Six pictures; below each the Grad-CAM and RISE maps of the baseline and of the LICO network."}}
+two = {}
+for method in (metrics.GRAD_CAM, metrics.RISE):
+    for name, found in (("ce", maps), ("lico", lico)):
+        two[f"{name}\n{method}"] = metric_conventions.lowered(found[method])
+figures.overlays(shown.images[:6], two, titles)
+plt.show()
+
+# %% [markdown]
+# The three methods on the pictures that RISE has seen, with floors and ceilings; SES
+# of RISE would need its masks a second time and is left out.
+
+# %%
+sides = []
+for name, net, found in (("ce", model, maps), ("lico", network, lico)):
+    compared = found | metrics.references(net, shown, device)
+    scored = metrics.score_maps(net, compared, shown, device)
+    sides.append(scored.assign(arm=name))
+both = pd.concat(sides).sort_index(kind="stable").set_index(["map", "arm"])
+tables.show(both.reset_index())
+
+# %% [markdown]
+# The same for Grad-CAM on all test pictures, from the records of the runs:
+
+# %%
+compared = {
+    name: [r.record for r in arms[name]]
+    for name in (metrics.BASELINE, metrics.LICO)
+}
+tables.show(metric_trials.of_arms(compared, "consistency", consistent))
+
+# %%
+tables.show(metric_trials.of_arms(compared, "maps", metrics.AREAS))
+
+# %% [markdown]
+# And what was published, on other pictures and networks:
+
+# %%
+named = ["insertion", "deletion", "ses", "sch", "mosu"]
+tables.show(published.table(named, ["ce", "lico"]))
+
+# %% [markdown]
+# Did the language losses act? Their gradients on the feature maps in units of that of
+# cross-entropy, medians over epochs, and which of them was {term}`inert <inert arm>`:
+
+# %%
+acted = [intervention.describe(r.history) for r in arms[metrics.LICO]]
+measured = intervention.mean_of(acted)
+tables.show(pd.DataFrame([measured])[["mm share", "ot share", "inert"]], 5)
+
+# %% [markdown]
+# The verdict on the primary endpoint, SCH with Grad-CAM, by the rule of chapter 00.
+# It is refused where a language loss did not act, where a run is not trained out, and
+# with fewer than five training seeds; a zero map counts as 0.
+
+# %%
+metric_trials.sch_verdict(arms[metrics.LICO], arms[metrics.BASELINE])
+
+# %% [markdown]
+# ## Conventions that move the numbers
+#
+# One network, one set of pictures, and choices that a paper seldom states. First those
+# that change the map itself. `pytorch-grad-cam` adds $10^{-6}$ to the denominator of
+# Grad-CAM++ whatever the scale of the slopes; here it grows with them. Features times
+# a number and a head divided by it are *the same function of the picture*, but not for
+# a fixed epsilon. And where a network is left in training mode, batch norms take their
+# statistics from the batch: a map then depends on the pictures beside it.
+
+# %%
+some = test.first(min(32, explained))
+tables.show(metric_conventions.about_maps(model, some, device=device))
+
+# %% [markdown]
+# Second, those that change what is made of a map. Published codes take the least value
+# of a map away before they add it up; for a map on a pedestal that is another map.
+
+# %%
+conventions = metric_conventions.about_scores(
+    model, moved, maps[metrics.GRAD_CAM_PP], maps[metrics.RISE], device
+)
+tables.show(conventions)
+
+# %% [markdown]
+# Third, those of insertion and deletion. The published blur is a deviation of 5 pixels
+# in 224 and leaves more of the picture than the quarter of a side taken here. A step
+# of 1,792 pixels is 1/28 of 224 x 224, and nearly half of 64 x 64. The codes differ
+# in whose probability is followed, and in training or evaluation mode.
+
+# %%
+curved = metric_conventions.about_curves(model, some, device=device)
+tables.show(curved)
+
+# %% mystnb={"figure": {"name": "fig-05-conventions", "caption": "**What a convention is worth**: the difference it makes on the same network and pictures, in margins. Past the dashed line a convention moves a score by more than this book calls a relevant difference; bars that leave the panel carry their length."}, "image": {"alt": "Horizontal bars of differences in margins, one for each convention and score, sorted, with a dashed line at one margin."}}
+metric_figures.movements(pd.concat([conventions, curved]))
+plt.show()
+
+# %% [markdown]
+# A score is therefore comparable only with one computed in the same way. Two papers
+# with different conventions do not contradict each other by their numbers.
+
+# %% [markdown]
+# ## Cases without an answer
+#
+# Some maps and pictures have no score until a rule says so. These are the rules of
+# this book, on maps of eight by eight pixels:
+
+# %%
+tables.show(metric_conventions.degenerate_cases())
+
+# %% [markdown]
+# - A **zero map** (no positive evidence anywhere) has SES 0 and SCH 0, as in the code
+#   of the study. CGC's code {cite:p}`pillai2022cgc` leaves it out, which is kinder to
+#   a network that often has none.
+# - An **empty mask**, as after a crop, has no SCH: dropped and counted.
+# - With **fewer than two boxes** there is nothing to share out: dropped and counted.
+# - A **box without saliency** makes the equation infinite; a millionth of the saliency
+#   in all boxes is added to each.
+# - Where **boxes overlap** a pixel counts in each, in area and in saliency alike.
+#
+# How often they occur, in the trained network and in the untrained one:
+
+# %%
+nothing = metrics.cams(blank, test, device)[metrics.GRAD_CAM]
+named = {"trained": everywhere[metrics.GRAD_CAM], "untrained": nothing}
+tables.show(metric_conventions.degenerate_table(named, test))
+
+# %% [markdown]
+# ## What deviates, and why
+#
+# - The study's SES, SCH and MOSU are of Grad-CAM on ImageNet-S50, with ResNet-18; the
+#   table of this page is of drawn scenes and a small network.
+# - Published MOSU is KL of saliency against area, the reverse of the equation, in the
+#   code of the study (konradszewczyk/lico-reproduction, commit d63b896); its boxes are
+#   stretched to 224 pixels while its pictures are cropped. Here the equation is
+#   computed, boxes move with pictures, and the reverse stands beside it.
+# - The same code takes any labelled pixel as the object's; here the mask is that of
+#   the class.
+# - The code of the study and that of CGC (UCDvision/CGC, commit a66d872) compute the
+#   maps of insertion and deletion in training mode. Here networks are in evaluation
+#   mode; the other way is a row of the table above.
+# - A map's least value stays in it. Only the two galleries that say so take it off.
+# - RISE is run on fewer pictures than the other methods, and without SES.
+# - Insertion and deletion of different networks are also shown in units of the full
+#   pictures' mean probability, which no published table does.
+
+# %% [markdown]
+# ## Exercises
+#
+# ```{exercise} A better SES for nothing
+# :label: ex-05-blur
+#
+# Add a constant to every Grad-CAM map of the baseline: 0, half and five times the
+# map's maximum. What do SES, SCH, MOSU and Gini say?
+# ```
+
+# %% [markdown]
+# ```{solution-start} ex-05-blur
+# :label: sol-05-blur
+# :class: dropdown
+# ```
+
+# %% tags=["solution"]
+for share in (0.0, 0.5, 5.0):
+    top = share * moved.saliency.amax((1, 2), keepdim=True)
+    raised = moved.saliency + top
+    cosine = consistency.ses(moved.moved + top, moved.anew + top).mean()
+    found = metrics.consistency_scores(raised, moved.pictures)
+    means = {name: values.nanmean().item() for name, values in found.items()}
+    print(f"+ {share} of the maximum: ses {cosine:.3f}", end="")
+    print("".join(f", {name} {value:.3f}" for name, value in means.items()))
+
+# %% [markdown]
+# The map loses what it knew, and two of the scores call it better.
+#
+# ```{solution-end}
+# ```
+
+# %% [markdown]
+# ```{exercise} How many masks?
+# :label: ex-05-masks
+#
+# The noise of a RISE map falls as $1 / N$. If two seeds of $N$ masks agree by $r$, then
+# $r / (1 - r)$ grows as $N$ (the formula of Spearman and Brown). How many masks would
+# this page need for .9? And with the masks' own mean?
+# ```
+
+# %% [markdown]
+# ```{solution-start} ex-05-masks
+# :label: sol-05-masks
+# :class: dropdown
+# ```
+
+# %% tags=["solution"]
+for kind, r in zip(last["divided by"], last["rank correlation"], strict=True):
+    print(f"divided by {kind}: {metrics.masks_needed(rise_masks, r):,.0f}")
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+
+# %% [markdown]
+# ```{exercise} Two directions
+# :label: ex-05-kl
+#
+# Two boxes of equal area hold 90 % and 10 % of the saliency. Work out MOSU and its
+# reverse. Which of them grows without bound when the second box loses its last
+# saliency?
+# ```
+#
+# ````{solution} ex-05-kl
+# :label: sol-05-kl
+# :class: dropdown
+#
+# $\mathrm{KL}(v_\mathrm{area} \| v_\mathrm{sal}) = \tfrac12 \log\tfrac{.5}{.9} +
+# \tfrac12 \log\tfrac{.5}{.1} = .511$ nats, and $\mathrm{KL}(v_\mathrm{sal} \|
+# v_\mathrm{area}) = .9 \log\tfrac{.9}{.5} + .1 \log\tfrac{.1}{.5} = .368$ nats. The
+# first grows without bound, as it divides by the saliency of each box; the reverse
+# never exceeds $\log 2$ here. The published direction is thus the milder one on maps
+# that leave an instance out.
+# ````
+
+# %% [markdown]
+# ## Take away
+#
+# - A score belongs to a map, a network *and* a convention; without all three named it
+#   cannot be compared.
+# - A uniform map is perfect by SES and MOSU. Floors, the chance level and Gini are
+#   there so that nobody is fooled by it.
+# - Before a metric judges a claim, it is tried on networks whose order is known.
+#
+# ## Provenance
+#
+# What the runs of this page were made with:
+
+# %% tags=["hide-input"]
+pd.DataFrame(
+    {"arm": name, "seed": run.settings.seed, **records.origin(run.provenance)}
+    for name, runs in arms.items()
+    for run in runs
+).pipe(tables.show)

@@ -1,0 +1,336 @@
+"""Chapter 01: shapes, broadcasts, copies and names, on text sides of random words."""
+
+import os
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from helpers.chapters import class_names, text_tokens
+from helpers.chapters.text_features import (
+    POSITIONS,
+    Batch,
+    TextFeaturesChapter,
+    batch_sizes,
+    moved_by_batch,
+    prompt_rows,
+    refusal,
+    shape_table,
+    shuffled_labels,
+    transported,
+)
+from helpers.data.catalog import load
+from helpers.data.scenes import CLASS_NAMES
+from helpers.language.tiny_clip import Architecture, build_tiny_clip
+from helpers.methods.lico import LicoClassifier
+from helpers.methods.presets import PRESETS, preset
+from helpers.methods.text_side import Language, TextSide
+from helpers.report import text_figures
+from helpers.settings import DataSettings
+
+REAL = Path(os.environ.get("REAL_DATA", "not-given"))
+SMALL = Architecture(text_width=16, heads=2, embed=12)
+CELLS = 16
+
+
+@pytest.fixture(scope="module")
+def clip() -> nn.Module:
+    return build_tiny_clip(0, SMALL)
+
+
+def made(clip: nn.Module, name: str, spread: float = 1.0) -> TextSide:
+    """Return a text side whose learnable tokens are `spread` wide."""
+    side = TextSide(preset(name), Language(CLASS_NAMES, clip), CELLS, seed=1).eval()
+    if name != "rebuttal":
+        with torch.no_grad():
+            side.context *= spread / 0.02
+    return side
+
+
+def batch(count: int = 16) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(count, 10, CELLS, generator=generator)
+    return Batch(maps, torch.arange(count) % 24)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_the_transport_is_the_one_that_training_computes(
+    name: str, clip: nn.Module
+) -> None:
+    pictures = load(DataSettings(train=8, size=32), "train")
+    module = LicoClassifier(preset(name), pictures, Language(CLASS_NAMES, clip), 1)
+    module.trainer = SimpleNamespace(global_step=0)
+    side = module.eval().text
+    assert side is not None
+    with torch.no_grad():
+        maps = module.model.features(pictures.normalised()).flatten(2)
+    term = module.optimal_transport(maps, side, side(), pictures.labels)
+    found = transported(side, Batch(maps, pictures.labels))
+    assert found.losses.mean().item() == pytest.approx(term.loss.item(), rel=1e-9)
+
+
+def test_the_table_tells_the_presets_by_their_shapes(clip: nn.Module) -> None:
+    sides = {name: made(clip, name) for name in PRESETS}
+    table = shape_table(sides, batch(16)).set_index("preset")
+    paper, fact, rebuttal = table.loc[["paper", "lico_fact", "rebuttal"]].to_dict(
+        "records"
+    )
+    assert paper["prompts a step"] == fact["prompts a step"] == 24
+    assert rebuttal["prompts a step"] == 12 * 24
+    assert (paper["MM: text"], paper["MM: image"]) == ("[16, 208]", "[16, 160]")
+    assert (fact["MM: text"], fact["MM: image"]) == ("[16, 12]", "[16, 10]")
+    assert paper["OT: cost"] == "[16, 10, 13]"
+    assert fact["OT: cost"] == "[16, 10, 16]"
+    assert rebuttal["OT: cost"] == "[16, 10, 12]"
+    blind = table["OT meets"] == "texts of the batch"
+    assert list(table.index[blind]) == ["lico_fact"]
+
+
+def test_a_text_of_another_shape_is_refused_in_words() -> None:
+    said = refusal(torch.rand(3, 5, 4), torch.rand(3, 4))
+    assert said.endswith("one text row a picture is text[:, None]")
+    assert (
+        refusal(torch.rand(3, 5, 4), torch.rand(3, 2, 4)) == "cost of shape [3, 5, 2]"
+    )
+
+
+def test_only_the_broadcast_is_blind_to_labels(clip: nn.Module) -> None:
+    sides = {name: made(clip, name) for name in ("paper", "lico_fact", "rebuttal")}
+    table = shuffled_labels(sides, batch(), times=3).set_index("text side")
+    assert table.loc["lico_fact", "largest"] < 1e-6
+    assert table.loc["paper", "a picture"] > 1e-3
+    assert table.loc["rebuttal", "a picture"] > 1e-3
+    assert (table["largest"] >= table["a picture"]).all()
+
+
+def test_the_broadcast_depends_on_the_batch(clip: nn.Module) -> None:
+    sides = {name: made(clip, name) for name in ("paper", "lico_fact")}
+    table = batch_sizes(sides, batch(), (4, 8, 16))
+    moved = moved_by_batch(table)
+    assert moved["paper"] < 1e-9
+    assert moved["lico_fact"] > 1e-6
+    last = table[table["batch"] == 16].set_index("text side")["megabytes"]
+    assert last["paper"] == pytest.approx(4 * 16 * 10 * 13 * CELLS / 1e6)
+    assert last["lico_fact"] == pytest.approx(4 * 16 * 10 * 16 * CELLS / 1e6)
+
+
+def test_a_move_by_hand() -> None:
+    frame = pd.DataFrame({"text side": ["a"] * 3, "OT loss": [2.0, 1.5, 2.5]})
+    assert moved_by_batch(frame)["a"] == 0.5
+
+
+def test_prompts_token_by_token() -> None:
+    rows = prompt_rows(["daisy", "water lily"], 2, full_stop=True)
+    assert [rows[place][0][1:-1] for place in POSITIONS] == [
+        [("$X_{1}$", "context"), ("$X_{2}$", "context"), ("daisy", "name"), STOP],
+        [("$X_{1}$", "context"), ("daisy", "name"), ("$X_{2}$", "context"), STOP],
+        [("daisy", "name"), ("$X_{1}$", "context"), ("$X_{2}$", "context"), STOP],
+    ]
+    assert [kind for _, kind in rows["front"][1]][:3] == ["start", "name", "name"]
+    assert rows["end"][0][0] == ("start", "start")
+    assert rows["end"][0][-1] == ("end", "end")
+
+
+STOP = (".", "stop")
+
+
+@pytest.fixture(scope="module")
+def chapter() -> TextFeaturesChapter:
+    return TextFeaturesChapter(pictures=64, size=32)
+
+
+def test_what_stands_behind_the_name_knows_it(
+    chapter: TextFeaturesChapter, clip: nn.Module
+) -> None:
+    trained = made(clip, "paper")
+    sides = chapter.positions(clip, trained)
+    spread = text_tokens.token_spread(sides)
+    assert spread.shape == (3, 13)
+    assert (spread.loc["end"].iloc[:-1] == 0).all()
+    assert (spread.loc["middle"].iloc[:6] == 0).all()
+    assert (spread.loc["middle"].iloc[6:] > 0).all()
+    assert (spread.loc["front"] > 0).all()
+    assert spread.loc["end", "class"] > 0
+
+    carried = text_tokens.carriers(sides).set_index("name at")
+    assert list(carried["tokens that differ"]) == [1, 7, 13]
+    assert carried.loc["end", "transport mass"] == pytest.approx(1 / 13)
+    common = carried["length in common"]
+    assert 1 > common["end"] > common["middle"] > common["front"] == 0
+
+
+def test_equal_copies_leave_no_choice(
+    chapter: TextFeaturesChapter, clip: nn.Module
+) -> None:
+    sides = chapter.copies(clip, made(clip, "paper"))
+    table = text_tokens.copies_table(sides, batch()).set_index("copies")
+    same, apart = table.loc["rolled"], table.loc["rolled apart"]
+    assert same["contexts differ"] == same["OT texts differ"] == 0
+    assert same["plan entropy"] == pytest.approx(1, abs=1e-6)
+    assert same["plan gain"] == pytest.approx(0, abs=1e-6)
+    assert apart["contexts differ"] > 0.1
+    assert apart["plan gain"] > 1e-5
+    dropout = table.loc["rolled, dropout on"]
+    assert dropout["features differ"] == 0
+    assert dropout["OT texts differ"] > 0.1
+    assert not sides["rolled"].h_psi.training
+
+
+def test_families_need_features_that_differ(clip: nn.Module) -> None:
+    table = text_tokens.family_table({"random": made(clip, "paper")})
+    rho = table.set_index("feature")["rho"]
+    assert abs(rho["class token"]) < 0.4
+    assert rho.isna().to_dict() == {
+        "pooled": False,
+        "class token": False,
+        "context token": True,
+    }
+
+
+def test_tokens_of_published_sizes(clip: nn.Module) -> None:
+    """With n = 12 copies and CLIP's 77 positions; counted by hand for CIFAR-10."""
+    sides = {name: made(clip, name) for name in PRESETS}
+    table = text_tokens.tokens_table(clip, sides, CLASS_NAMES)
+    counts = table.set_index(["data set", "preset", "way"])["tokens"].to_dict()
+
+    def of(data: str, name: str) -> list[int]:
+        where = f"{data}, L = 77"
+        ways = ("plain", "cut", "trie")
+        return [counts[where, name, w] for w in ways if (where, name, w) in counts]
+
+    assert of("CIFAR-10", "rebuttal") == [12 * 10 * 77, 12 * 10 * 16, 12 * (13 + 30)]
+    assert of("CIFAR-10", "lico_fact") == [770, 160]
+    assert of("CIFAR-100", "rebuttal") == [92_400, 19_428, 3_984]
+
+
+# Names
+
+
+def test_texts_at_the_wrong_label() -> None:
+    cases = class_names.namings()
+    found = {name: len(case.wrong()) for name, case in cases.items()}
+    assert {name: found[name] for name in text_tokens.WRONG} == text_tokens.WRONG
+    assert found["CIFAR-10, names"] == found["Imagenette, names"] == 7
+    assert cases["CIFAR-100, names"].wrong() == tuple(range(25, 40))
+    right = {*range(100)} - {*cases["CIFAR-100, folders"].wrong()}
+    assert right == {0, 1, *range(90, 100)}
+
+
+def test_pairs_of_the_published_codes() -> None:
+    cases = class_names.namings()
+    assert cases["CIFAR-10, names"].texts == (
+        *("bird", "car", "cat", "deer", "dog"),
+        *("frog", "horse", "plane", "ship", "truck"),
+    )
+    imagenette = dict(
+        zip(class_names.IMAGENETTE, cases["Imagenette, names"].texts, strict=True)
+    )
+    assert imagenette["tench"] == "English springer"
+    assert imagenette["parachute"] == "tench"
+    cifar100 = cases["CIFAR-100, names"].table([25, 28, 39])
+    assert list(cifar100["class"]) == ["couch", "cup", "keyboard"]
+    assert list(cifar100["the code's name"]) == ["couch", "cups", "computer keyboard"]
+    assert list(cifar100["its text"]) == ["computer keyboard", "crocodile", "kangaroo"]
+    folders = cases["CIFAR-100, folders"].texts
+    assert (folders[10], folders[11], folders[2]) == ("baby", "bear", "bridge")
+
+
+def test_every_naming_is_a_permutation() -> None:
+    for case in class_names.namings().values():
+        assert len(case.classes) == len(set(case.own)) == len(case.own)
+        assert sorted(case.own) == sorted(case.texts)
+    assert class_names.sorted_texts(("b", "a", "C")).texts == ("C", "a", "b")
+
+
+@pytest.mark.parametrize("data", ["cifar10", "cifar100"])
+def test_names_are_those_of_the_pictures(data: str) -> None:
+    """REAL_DATA holds `<data>/test/<class>/*.png`, or archives of it in `<data>`."""
+    top = REAL / data
+    found = {place.name for place in top.glob("test/*")}
+    for archive in sorted(top.glob("*test*.tar.gz"))[:1] if not found else ():
+        with tarfile.open(archive) as files:
+            parts = [Path(name).parts for name in files.getnames()]
+        found = {part[-2] for part in parts if part[-1].endswith(".png")}
+    if not found:
+        pytest.skip(f"REAL_DATA has no {data}")
+    names = {"cifar10": class_names.CIFAR10, "cifar100": class_names.CIFAR100}[data]
+    assert tuple(sorted(name.replace("_", " ") for name in found)) == names
+
+
+# Verdicts and figures
+
+
+def judged(**changed: float) -> dict[str, str]:
+    """Return which statements hold, for a page in which all do, but for changes."""
+    shuffled = pd.DataFrame(
+        {
+            "text side": ["lico_fact", "paper, trained"],
+            "largest": [changed.get("blind", 1e-15), 0.1],
+            "a picture": [1e-16, changed.get("seeing", 0.01)],
+        }
+    )
+    moved = pd.Series({"lico_fact": 0.01, "paper, trained": 0.0})
+    carried = pd.DataFrame(
+        {"name at": [*POSITIONS], "tokens": 3, "tokens that differ": [1, 2, 3]}
+    )
+    spread = pd.DataFrame(
+        [[changed.get("leak", 0.0), 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 1.0]],
+        index=[*POSITIONS],
+        columns=["$X_{1}$", "$X_{2}$", "class"],
+    )
+    copies = pd.DataFrame(
+        {
+            "copies": ["rolled", "rolled apart"],
+            "contexts differ": [0.0, 0.3],
+            "plan entropy": [1.0, 0.99],
+            "plan gain": [changed.get("gain", 0.0), 0.01],
+        }
+    )
+    table = text_tokens.verdicts(
+        torch.Size([4, 8, 4]),
+        shuffled,
+        moved,
+        carried,
+        spread,
+        copies,
+        class_names.namings(),
+    )
+    return dict(zip(table["property"], table["holds"], strict=True))
+
+
+def test_a_page_as_it_should_be_holds() -> None:
+    assert set(judged().values()) == {"yes"}
+    assert len(judged()) == 16
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "says"),
+    [
+        ("blind", 1e-3, "lico_fact: labels shuffled"),
+        ("seeing", 1e-4, "paper, trained: labels shuffled"),
+        ("leak", 1e-7, "name at the end: context tokens differ by"),
+        ("gain", 0.2, "rolled: plan gain"),
+    ],
+)
+def test_a_page_that_is_otherwise_fails_there_alone(
+    change: str, value: float, says: str
+) -> None:
+    found = judged(**{change: value})
+    assert [what for what, holds in found.items() if holds != "yes"] == [says]
+
+
+def test_exponents_are_written() -> None:
+    frame = pd.DataFrame({"a": ["x"], "b": [1.23e-8]})
+    assert text_tokens.exponents(frame, ["b"])["b"].tolist() == ["1.2e-08"]
+
+
+def test_a_chart_counts_the_lines_that_do_not_fit() -> None:
+    figure = text_figures.connections({"a": (("x", "y", "z"), ("y", "x", "z"))})
+    (axis,) = figure.axes
+    assert axis.get_title().endswith("2 of 3 wrong")
+    slanted = [line for line in axis.lines if line.get_color() == text_figures.WRONG]
+    assert len(slanted) == 2

@@ -1,0 +1,138 @@
+"""Chapter 03: its arms, what it refuses, and a whole small pass."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.chapters import training
+from helpers.chapters.training import ARMS, GROUPS, Training
+from helpers.report import arms as tables_of
+from helpers.report import ledger
+from helpers.settings import Lico, Refused
+
+SMALL = {
+    "size": 32,
+    "pictures": 96,
+    "test_pictures": 64,
+    "explained": 4,
+    "epochs": 2,
+    "clip_pictures": 48,
+    "clip_epochs": 1,
+    "seeds": [1],
+}
+
+
+def test_arms_are_presets_with_what_they_change() -> None:
+    chapter = Training.of(seeds=[1, 2], few_seeds=[3])
+    found = chapter.arms()
+    assert list(found) == [arm for group in GROUPS.values() for arm in group]
+    assert set(found) == set(ARMS)
+    assert [len(runs) for runs in found.values()] == [2, 2, *[1] * 10]
+    assert len({run for runs in found.values() for run in runs}) == 14
+
+    def method(arm: str) -> Lico:
+        method = found[arm][0].method
+        assert isinstance(method, Lico)
+        return method
+
+    assert (method("mm").alpha, method("mm").beta) == (10, 0)
+    assert (method("ot").alpha, method("ot").beta) == (0, 1)
+    assert (method("lico").lr, method("lico").momentum) == (0.03, 0.9)
+    assert method("lico").hidden == 512
+    assert method("active").temperature == "fixed"
+    assert not method("active").diagonal
+    assert method("permuted").names == "permuted"
+    assert method("rebuttal").contexts == "rolled"
+
+
+def test_unknown_and_repeated_arms_are_refused() -> None:
+    with pytest.raises(Refused, match="did you mean 'lico'"):
+        Training.of(variants=["licco"])
+    with pytest.raises(Refused, match="give each arm once"):
+        Training.of(variants=["losses", "ce"])
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+def test_negative_weights_are_refused(name: str) -> None:
+    with pytest.raises(Refused, match=f"parameter '{name}' = -1"):
+        Training.of(**{name: -1.0})
+    with pytest.raises(Refused, match="parameter 'epsilon' = 0"):
+        Training.of(epsilon=0.0)
+
+
+def refusal(**changed: object) -> str:
+    with pytest.raises(Refused) as found:
+        Training.of(
+            **{**SMALL, "size": 64, "variants": ["ce", "lico"], **changed}
+        ).check()
+    assert "\n" not in str(found.value)
+    return str(found.value)
+
+
+def test_what_cannot_be_trained_is_refused_before_training(tmp_path: Path) -> None:
+    assert "take contexts <= " in refusal(n_ctx=40)
+    assert "maps of 3 x 3 cells" in refusal(size=24 + 6, backbone="scene-resnet")
+    assert "did you mean 'tiny-clip'" in refusal(language="tiny-clp")
+    assert "are not there" in refusal(language=f"file:{tmp_path}/text.npz")
+    names = [f"name {k}" for k in range(24)]
+    np.savez(tmp_path / "text.npz", features=np.ones((24, 512)), names=names)
+    assert "name 'name 0'" in refusal(language=f"file:{tmp_path}/text.npz")
+    assert "[24, 300] is expected" in refusal(
+        language=f"file:{tmp_path}/text.npz", text_width=300
+    )
+    assert "leave them out of 'variants'" in refusal(
+        language=f"file:{tmp_path}/text.npz", variants=["losses", "controls"]
+    )
+
+
+def test_names_out_of_order_are_refused_before_training(tmp_path: Path) -> None:
+    from helpers.data.scenes import CLASS_NAMES
+
+    names = list(CLASS_NAMES)
+    names[3], names[7] = names[7], names[3]
+    np.savez(tmp_path / "text.npz", features=np.ones((24, 512)), names=names)
+    assert "2 of 24 texts stand at the wrong label" in refusal(
+        language=f"file:{tmp_path}/text.npz"
+    )
+
+
+def test_the_kind_of_language_is_stated() -> None:
+    assert Training.of().kind_of_language() == "planted"
+    assert Training.of(dataset="cifar10").kind_of_language() == "mechanism check"
+    assert Training.of(language="file:x").kind_of_language() == "real-fixed"
+    real = Training.of(language="open-clip:ViT-B-32-quickgelu/openai")
+    assert real.kind_of_language() == "real"
+
+
+def test_every_open_choice_names_a_switch_and_its_value() -> None:
+    frame = training.open_choices()
+    assert frame["switch"].is_unique
+    row = frame.set_index("switch").loc["tau"]
+    assert row["paper"] == "2.659"
+    table = training.preset_table().set_index("switch")
+    assert table.loc["names", "lico_fact"] == "sorted"
+    assert table.loc["names", "rebuttal"] == "·"
+
+
+def test_a_small_pass_ends_in_a_summary_that_json_can_hold(home: Path) -> None:
+    chapter = Training.of(**SMALL, variants=["ce", "lico"])
+    arms = chapter.trained()
+    summary = json.loads(json.dumps(chapter.summary(arms), allow_nan=False))
+    assert summary["language"] == "planted"
+    lico = summary["arms"]["lico"]["1"]
+    assert len(lico["correct"]) == len(lico["sch"]) == 64
+    assert lico["intervention"]["ot share"] > 0
+    assert set(lico["means"]) >= {"Grad-CAM", "uniform", "pooled mask"}
+    assert lico["means"]["uniform"]["ses"] == pytest.approx(1, abs=1e-5)
+    assert lico["means"]["uniform"]["mosu"] == pytest.approx(0, abs=1e-6)
+    assert "intervention" not in summary["arms"]["ce"]["1"]
+    verdicts = [found.label for _, found in ledger.claim_verdicts(summary)]
+    assert verdicts
+    assert all(label.startswith("undecided") for label in verdicts)
+    assert len(tables_of.accuracy(summary)) == 2
+    side = arms["lico"][0].text_side()
+    assert side.context is not None
+    with pytest.raises(Refused, match="without a text side"):
+        arms["ce"][0].text_side()
