@@ -116,3 +116,9 @@ class ClassifierChapter(Chapter):
             RunSettings(data=data, method=method, seed=seed, device=self.device)
             for seed in seeds
         ]
+
+
+class LicoChapter(ClassifierChapter):
+    """A chapter that trains LICO beside its baseline: longer, until both are done."""
+
+    epochs: int = Field(64, ge=1, le=1000, description="passes over the pictures")

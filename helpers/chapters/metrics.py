@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from helpers.chapters.chapter import ClassifierChapter
+from helpers.chapters.chapter import LicoChapter
 from helpers.data.catalog import Pictures
 from helpers.data.geometry import Crops, crop_images, crop_maps, random_crops
 from helpers.explain.cam import coarse_grad_cam, grad_cam
@@ -29,7 +29,7 @@ GRAD_CAM, GRAD_CAM_PP, RISE = "Grad-CAM", "Grad-CAM++", "RISE"
 AREAS = ("insertion", "deletion")
 
 
-class Metrics(ClassifierChapter):
+class Metrics(LicoChapter):
     """The parameters of chapter 05."""
 
     cue: float = Field(

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, PositiveFloat
 from torch import Tensor, nn
 
-from helpers.chapters.chapter import ClassifierChapter
+from helpers.chapters.chapter import LicoChapter
 from helpers.data import catalog
 from helpers.data.catalog import Pictures
 from helpers.lab.recipes import recipe
@@ -34,7 +34,7 @@ SHUFFLED = "control: shuffled cells"
 GAUSSIAN = "control: Gaussian features"
 
 
-class OtAlignment(ClassifierChapter):
+class OtAlignment(LicoChapter):
     """The parameters of chapter 02."""
 
     epsilons: list[PositiveFloat] = Field(

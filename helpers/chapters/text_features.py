@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from helpers.chapters.chapter import ClassifierChapter
+from helpers.chapters.chapter import LicoChapter
 from helpers.data import catalog
 from helpers.lab.recipes import recipe
 from helpers.lab.runs import Run
@@ -30,7 +30,7 @@ CLIP_LENGTH = 77  # tokens that the text tower of ViT-B/32 takes
 FEW = 64  # training pictures that an untrained module is given
 
 
-class TextFeaturesChapter(ClassifierChapter):
+class TextFeaturesChapter(LicoChapter):
     """The parameters of chapter 01."""
 
     n_ctx: int = Field(12, ge=1, description="learnable tokens of a prompt")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, NonNegativeInt, field_validator
 
-from helpers.chapters.chapter import ClassifierChapter
+from helpers.chapters.chapter import LicoChapter
 from helpers.lab.runs import Run
 from helpers.methods.presets import CHOICES, PRESETS, differences, preset
 from helpers.report import intervention
@@ -38,7 +38,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 MAIN = ("ce", "lico")  # with all seeds; the others have `few_seeds`
 
 
-class Training(ClassifierChapter):
+class Training(LicoChapter):
     """The parameters of chapter 03."""
 
     seeds: list[NonNegativeInt] = Field(

@@ -45,7 +45,7 @@ def parts(module: LicoClassifier, count: int = 8) -> tuple[Tensor, Any, Tensor]:
 
 def slow_mm(module: LicoClassifier, maps: Tensor, found: Any, labels: Tensor) -> float:
     """Eq. 1 and 2, a picture and a neighbour at a time."""
-    method, tau = module.lico, float(text(module).tau())
+    method, tau = module.lico, text(module).tau().item()
     rows: dict[str, list[Tensor]] = {"image": [], "text": []}
     for i, label in enumerate(labels.tolist()):
         image = maps[i].double()
