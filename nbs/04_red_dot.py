@@ -457,8 +457,8 @@ print(f"{red_dot_published.encoded_again(photograph):.0%} of the pixels")
 # %% [markdown]
 # ## The committed study
 #
-# The runs of this page have few seeds. The same cells with five seeds, and with a
-# strength in between, were run once and their numbers kept. First the gate:
+# The runs of this page have few seeds. The same cells with more of them were run once
+# and their numbers kept. First the gate:
 
 # %%
 study = records.load("04_red_dot-study")

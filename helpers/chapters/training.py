@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt, field_validator
 from helpers.chapters.chapter import LicoChapter
 from helpers.lab.runs import Run
 from helpers.methods.presets import CHOICES, PRESETS, differences, preset
-from helpers.report import intervention
+from helpers.report import intervention, records
 from helpers.settings import Lico, Refused, RunSettings, nearest
 
 GRAD_CAM = "Grad-CAM"
@@ -188,12 +188,12 @@ def _row(run: Run) -> dict[str, Any]:
         "means": {
             name: _means(shown[name]) | _means(everyone[name]) for name in everyone
         },
-        "insertion": _short(shown[GRAD_CAM]["insertion"]),
-        "deletion": _short(shown[GRAD_CAM]["deletion"]),
-        "full": _short(record["full"]),
+        "insertion": records.packed(shown[GRAD_CAM]["insertion"]),
+        "deletion": records.packed(shown[GRAD_CAM]["deletion"]),
+        "full": records.packed(record["full"]),
     }
     if "sch" in everyone[GRAD_CAM]:
-        row["sch"] = _short(everyone[GRAD_CAM]["sch"])
+        row["sch"] = records.packed(everyone[GRAD_CAM]["sch"])
     if "mm" in run.history or "ot" in run.history:
         row["intervention"] = intervention.describe(run.history)
     return row
@@ -204,7 +204,3 @@ def _means(scores: Mapping[str, list[float | None]]) -> dict[str, float]:
         name: round(float(np.nanmean(np.array(values, dtype=float))), 6)
         for name, values in scores.items()
     }
-
-
-def _short(values: list[float | None]) -> list[float | None]:
-    return [None if value is None else round(value, 4) for value in values]

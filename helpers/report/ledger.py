@@ -13,6 +13,7 @@ import pandas as pd
 
 from helpers.measure.statistics import Floats, smallest_effect
 from helpers.report import margins, published
+from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, after_holm, agreeing, all_of, verdict
 
 GRAD_CAM = "Grad-CAM"
@@ -41,7 +42,7 @@ def scores_of(
         hits = [[int(hit) for hit in row["correct"]] for row in rows]
         return np.array(hits, dtype=np.float64)
     if metric in rows[0] and metric == "sch":
-        return np.array([row["sch"] for row in rows], dtype=np.float64)
+        return np.array([unpacked(row["sch"]) for row in rows])
     if metric in rows[0]["means"][GRAD_CAM]:
         means = [[row["means"][GRAD_CAM][metric]] for row in rows]
         return np.array(means, dtype=np.float64)
@@ -144,11 +145,13 @@ def _versions(summary: Summary, arm: str, metric: str, claim: str) -> list[Verdi
 
     def rows(which: str, name: str) -> Floats:
         kept = [summary["arms"][which][seed][name] for seed in seeds]
-        return np.array(
-            [[float(value) for value in row] for row in kept], dtype=np.float64
-        )
+        return np.array([unpacked(row) for row in kept])
 
-    both = rows(arm, "full_correct") * rows(BASELINE, "full_correct") > 0
+    def right(which: str) -> Floats:
+        kept = [summary["arms"][which][seed]["full_correct"] for seed in seeds]
+        return np.array([[int(hit) for hit in row] for row in kept])
+
+    both = right(arm) * right(BASELINE) > 0
     raw = {which: rows(which, metric) for which in (arm, BASELINE)}
     share = {which: raw[which] / rows(which, "full") for which in (arm, BASELINE)}
     trained_out = is_trained_out(summary, [arm, BASELINE])
@@ -172,7 +175,6 @@ def table(rows: Sequence[tuple[margins.Claim, Verdict]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "claim": claim.name,
-            "says": claim.says,
             "metric": margins.metric(found.metric).label,
             "verdict": found.label,
             "A - B": found.estimate,
@@ -230,7 +232,7 @@ def side_by_side(summaries: Mapping[str, Summary]) -> pd.DataFrame:
                 {
                     "claim": claim,
                     "metric": margins.metric(metric).label,
-                    "source": f"{found.source}, {found.table.partition(' of ')[0]}",
+                    "source": f"{published.NAMES[found.source]}: {found.table}",
                     "data": found.data,
                     "language": "real",
                     "seeds": "3" if found.interval else "1, or not stated",

@@ -12,6 +12,11 @@ from scipy import stats
 from helpers.report import margins
 
 FILE = Path(__file__).with_name("published.yml")
+NAMES = {
+    "lei2024response": "author response, 2024",
+    "fletcher2024lico": "Fletcher et al., 2024",
+    "bartak2024lico": "Bartak et al., 2024",
+}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def table(metrics: list[str], arms: list[str]) -> pd.DataFrame:
             rows.setdefault(key, {})[row.arm] = text
     return pd.DataFrame(
         {
-            "source": source,
+            "source": NAMES[source],
             "table": where,
             "data": data,
             "metric": metric,

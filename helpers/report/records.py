@@ -2,7 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from helpers import paths
@@ -21,6 +22,19 @@ def load(name: str) -> dict[str, Any]:
         hint = f"did you mean '{close[0]}'?" if close else "make it with --record"
         raise Refused(f"record '{name}' is not in {file.parent}: {hint}")
     return json.loads(file.read_text("utf-8"))
+
+
+def packed(values: Sequence[float | None]) -> str:
+    """Return scores as one line of ten-thousandths, "-" where one is not defined.
+
+    A list would take a line a picture in a record.
+    """
+    return " ".join("-" if v is None else str(round(v * 1e4)) for v in values)
+
+
+def unpacked(text: str) -> list[float]:
+    """Return the scores of `packed`, NaN where one is not defined."""
+    return [math.nan if part == "-" else int(part) / 1e4 for part in text.split()]
 
 
 def origin(provenance: Mapping[str, Any]) -> dict[str, Any]:

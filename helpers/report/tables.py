@@ -11,7 +11,11 @@ from helpers.report import margins
 
 
 def show(frame: pd.DataFrame, digits: int = 3) -> Styler:
-    """Return the table as a page shows it: no index, numbers with `digits` digits."""
+    """Return the table as a page shows it: no index, numbers with `digits` digits.
+
+    What is not there, as the interval of one seed, is a dash.
+    """
+    frame = frame.replace([np.inf, -np.inf], np.nan)
     styler = frame.style.hide(axis="index").format(
         precision=digits, na_rep="—", escape="html"
     )

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers.report import arms, intervention, ledger, published
+from helpers.report import arms, intervention, ledger, published, records
 from helpers.report.margins import load
 
 SEEDS = ("1", "2", "3", "4", "5", "6")
@@ -33,10 +33,10 @@ def row(hits: float, sch: float, rng: np.random.Generator, inert: str = "no") ->
         "trained_out": True,
         "correct": "".join(map(str, right)),
         "full_correct": "1" * 8,
-        "insertion": [0.6] * 8,
-        "deletion": [0.2] * 8,
-        "full": [0.9] * 8,
-        "sch": values.round(4).tolist(),
+        "insertion": records.packed([0.6] * 8),
+        "deletion": records.packed([0.2] * 8),
+        "full": records.packed([0.9] * 8),
+        "sch": records.packed(values.tolist()),
         "means": {"Grad-CAM": shown, "uniform": {"ses": 1.0, "sch": 0.2, "mosu": 0.0}},
         "intervention": {"inert": inert, "mm share": 0.1, "ot share": 0.2},
     }
@@ -160,7 +160,7 @@ def test_the_table_names_every_claim() -> None:
 
 def test_sources_stand_side_by_side() -> None:
     frame = ledger.side_by_side({"here": summary(lico=0.1)})
-    assert {"here", "bartak2024lico, Table 4"} <= set(frame["source"])
+    assert {"here", "Bartak et al., 2024: Table 4"} <= set(frame["source"])
     assert set(frame["claim"]) == {"1", "2"}
     here = frame[(frame["source"] == "here") & (frame["metric"] == "top-1")]
     assert here["LICO - CE"].item() == pytest.approx(0.1)
@@ -192,6 +192,13 @@ def test_published_numbers_and_their_welch_interval() -> None:
     assert (
         "± 0.0132" in published.table(["accuracy"], ["ce", "lico"])["ce"].to_list()[-1]
     )
+
+
+def test_packed_scores_come_back() -> None:
+    text = records.packed([0.12344, None, 1.0])
+    assert text == "1234 - 10000"
+    assert records.unpacked(text)[::2] == [0.1234, 1.0]
+    assert np.isnan(records.unpacked(text)[1])
 
 
 def history(mm: float, off: float) -> pd.DataFrame:
