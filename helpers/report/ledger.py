@@ -153,7 +153,10 @@ def _versions(summary: Summary, arm: str, metric: str, claim: str) -> list[Verdi
 
     both = right(arm) * right(BASELINE) > 0
     raw = {which: rows(which, metric) for which in (arm, BASELINE)}
-    share = {which: raw[which] / rows(which, "full") for which in (arm, BASELINE)}
+    share = {
+        which: raw[which] / np.where(both, rows(which, "full"), 1.0)
+        for which in (arm, BASELINE)
+    }
     trained_out = is_trained_out(summary, [arm, BASELINE])
     inert = bool(inert_arms(summary, [arm]))
     return [

@@ -131,6 +131,16 @@ def test_secondary_metrics_are_corrected_and_agree() -> None:
     assert [len(one.parts) for one in found] == [0, 0, 3, 3]
 
 
+def test_a_picture_without_probability_is_no_obstacle() -> None:
+    made = summary(lico=0.10)
+    for seeds in made["arms"].values():
+        for run in seeds.values():
+            run["full"] = records.packed([0.9] * 7 + [0.0])
+            run["full_correct"] = "11111110"
+    found = ledger.secondary_verdicts(made)
+    assert all(one.outcome == "no relevant difference" for one in found)
+
+
 def test_seeds_needed_reach_the_margin() -> None:
     found = ledger.judge(summary(lico=0.1), ["lico"], ["ce"], "sch", "claim")
     assert found is not None
