@@ -117,7 +117,9 @@ def build_site(root: Path = ROOT) -> Path:
         check=False,
     )
     if done.returncode:
-        print(done.stdout[-8000:])
+        lines = done.stdout.splitlines()
+        found = [one for one in lines if "WARNING" in one or "ERROR" in one]
+        print("\n".join(found) or done.stdout[-8000:])
         raise Stop("the site was not built: see the warnings above")
     return built / "html"
 

@@ -39,7 +39,8 @@ def of_maps(
                 right = np.array([r["full_correct"] for r in records], dtype=bool)
                 values = np.where(right, values, np.nan)
                 row["pictures"] = int(right.sum())
-            row[score] = float(np.nanmean(values))
+            known = values[~np.isnan(values)]
+            row[score] = float(known.mean()) if known.size else np.nan
         rows.append(row)
     return pd.DataFrame(rows)
 
