@@ -193,9 +193,10 @@ print("differences", list(differences.shape), "cost", list(silent))
 # No error. With a text `[B, M, d']` the new axis would have been $M$; with `[B, d']`
 # the axis of pictures takes that place, and broadcasting fills in the rest:
 #
-# $$ c_{i k m} = \lVert F_{i k} - G_m \rVert^2, \qquad m = 1, \dots, B
-# \qquad \text{instead of} \qquad
-# c_{i k m} = \lVert F_{i k} - G_{i m} \rVert^2 . $$ (eq-01-broadcast)
+# $$ \begin{aligned}
+# c_{i k m} &= \lVert F_{i k} - G_m \rVert^2, \quad m = 1, \dots, B, \\
+# \text{not} \quad c_{i k m} &= \lVert F_{i k} - G_{i m} \rVert^2 .
+# \end{aligned} $$ (eq-01-broadcast)
 #
 # Every picture $i$ meets the texts of the whole batch. The package of this book checks
 # the shape and says:

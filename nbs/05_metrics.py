@@ -138,9 +138,10 @@ pd.DataFrame(
 # pooled linear head both weights have a closed form, with $\bar F_k$ the mean of
 # channel $k$:
 #
-# $$
-# w_k^{\mathrm{CAM}} = \frac{W_{ck}}{h w}, \qquad
-# w_k^{++} = \frac{\max(W_{ck}, 0)}{2 + W_{ck}\, \bar F_k} . $$ (eq-05-weights)
+# $$ \begin{aligned}
+# w_k^{\mathrm{CAM}} &= \frac{W_{ck}}{h w}, \\
+# w_k^{++} &= \frac{\max(W_{ck}, 0)}{2 + W_{ck}\, \bar F_k} .
+# \end{aligned} $$ (eq-05-weights)
 #
 # **RISE** {cite:p}`petsiuk2018rise` looks at no layer. It hides random parts of the
 # picture and averages the masks $m_n$, each weighted by the probability that is left:
@@ -255,10 +256,11 @@ plt.show()
 # Where several instances of the class are in the picture, MOSU compares the shares of
 # the boxes in area and in saliency, of which each sums to 1:
 #
-# $$
-# \mathrm{MOSU} = \mathrm{KL}(v_{\mathrm{area}} \,\|\, v_{\mathrm{sal}})
-# = \sum_i v_{\mathrm{area}, i} \log
-# \frac{v_{\mathrm{area}, i}}{v_{\mathrm{sal}, i}} . $$ (eq-05-mosu)
+# $$ \begin{aligned}
+# \mathrm{MOSU} &= \mathrm{KL}(v_{\mathrm{area}} \,\|\, v_{\mathrm{sal}}) \\
+# &= \sum_i v_{\mathrm{area}, i} \log
+# \frac{v_{\mathrm{area}, i}}{v_{\mathrm{sal}, i}} .
+# \end{aligned} $$ (eq-05-mosu)
 #
 # It is 0 if saliency follows area, and does not see what lies outside the boxes.
 

@@ -61,8 +61,8 @@ class Recipe:
     score: Callable[[RunSettings, nn.Module], dict[str, Any]]
     trained_by: tuple[str, ...]
     scored_by: tuple[str, ...]
-    needs: Callable[[RunSettings], tuple[RunSettings, ...]] = lambda _: ()
-    fingerprint: Callable[[RunSettings], str] = lambda _: ""
+    needs: Callable[[RunSettings], tuple[RunSettings, ...]]
+    fingerprint: Callable[[RunSettings], str]
 
 
 def recipe(settings: RunSettings) -> Recipe:
@@ -76,6 +76,14 @@ def label(settings: RunSettings) -> str:
     if isinstance(method, TinyClip) and method.captions != "aligned":
         return f"{method.name}-{method.captions}"
     return f"lico-{method.preset}" if isinstance(method, Lico) else method.name
+
+
+def _nothing(_: RunSettings) -> tuple[RunSettings, ...]:
+    return ()
+
+
+def _no_file(_: RunSettings) -> str:
+    return ""
 
 
 # Classifiers
@@ -238,6 +246,8 @@ RECIPES: dict[str, Recipe] = {
         score_classifier,
         trained_by=("methods/baseline.py",),
         scored_by=("lab/score.py",),
+        needs=_nothing,
+        fingerprint=_no_file,
     ),
     "lico": Recipe(
         _check_lico,
@@ -256,5 +266,7 @@ RECIPES: dict[str, Recipe] = {
         score_language,
         trained_by=("methods/clip.py",),
         scored_by=("lab/score_language.py",),
+        needs=_nothing,
+        fingerprint=_no_file,
     ),
 }

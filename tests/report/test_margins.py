@@ -124,6 +124,11 @@ def git(root: Path, *arguments: str) -> str:
     return found.stdout if found.returncode == 0 else ""
 
 
+def last_commit(root: Path, name: str) -> str:
+    """The commit that gave a file its present content."""
+    return git(root, "log", "-1", "--format=%H", "--", name).strip()
+
+
 def first_commit(root: Path, path: str) -> str:
     added = git(root, "log", "--diff-filter=A", "--format=%H", "--", path)
     return added.split()[-1] if added else ""
@@ -167,7 +172,7 @@ def entries(text: str) -> dict[str, object]:
 def problem(root: Path, record: Path) -> str | None:
     """Say why the margins do not precede a record, or None."""
     name = record.relative_to(root).as_posix()
-    born = first_commit(root, name)
+    born = last_commit(root, name)  # a record made anew is another record
     if not precedes(root, first_commit(root, FILE), born):
         return f"{name} is not committed after {FILE}"
     digest = stated_digest(record)
