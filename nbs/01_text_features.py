@@ -194,7 +194,7 @@ print("differences", list(differences.shape), "cost", list(silent))
 # the axis of pictures takes that place, and broadcasting fills in the rest:
 #
 # $$ \begin{aligned}
-# c_{i k m} &= \lVert F_{i k} - G_m \rVert^2, \quad m = 1, \dots, B, \\
+# c_{i k m} &= \lVert F_{i k} - G_m \rVert^2, \\
 # \text{not} \quad c_{i k m} &= \lVert F_{i k} - G_{i m} \rVert^2 .
 # \end{aligned} $$ (eq-01-broadcast)
 #

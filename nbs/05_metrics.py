@@ -638,9 +638,8 @@ for kind, r in zip(last["divided by"], last["rank correlation"], strict=True):
 # :label: sol-05-kl
 # :class: dropdown
 #
-# $\mathrm{KL}(v_\mathrm{area} \| v_\mathrm{sal}) = \tfrac12 \log\tfrac{.5}{.9} +
-# \tfrac12 \log\tfrac{.5}{.1} = .511$ nats, and $\mathrm{KL}(v_\mathrm{sal} \|
-# v_\mathrm{area}) = .9 \log\tfrac{.9}{.5} + .1 \log\tfrac{.1}{.5} = .368$ nats. The
+# $\mathrm{KL}(v_\mathrm{area} \| v_\mathrm{sal})$ is $\tfrac12 \log\tfrac{.5}{.9} +
+# \tfrac12 \log\tfrac{.5}{.1} = .511$ nats, and $\mathrm{KL}(v_\mathrm{sal} \| v_\mathrm{area})$ is $.9 \log\tfrac{.9}{.5} + .1 \log\tfrac{.1}{.5} = .368$ nats. The
 # first grows without bound, as it divides by the saliency of each box; the reverse
 # never exceeds $\log 2$ here. The published direction is thus the milder one on maps
 # that leave an instance out.
