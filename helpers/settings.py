@@ -5,9 +5,17 @@ A setting that is unknown, of the wrong type or out of range is refused in one l
 """
 
 import difflib
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 
 class Refused(ValueError):  # noqa: N818 - the word a reader meets in the message
@@ -41,7 +49,9 @@ def one_line(error: ValidationError, known: list[str]) -> str:
     lines = []
     for fault in error.errors():
         name = ".".join(str(part) for part in fault["loc"])
-        if fault["type"] == "extra_forbidden":
+        if not name:  # settings that do not go together
+            lines.append(fault["msg"].removeprefix("Value error, "))
+        elif fault["type"] == "extra_forbidden":
             lines.append(f"unknown parameter '{name}'{nearest(name, known)}")
         else:
             message = fault["msg"].removeprefix("Value error, ")
@@ -76,26 +86,64 @@ class DataSettings(Settings):
     seed: int = Field(0, ge=0)  # of the pictures, not of the training
 
 
+# The networks of `helpers.vision`, and the wide ones, of any width K.
+BACKBONES = ("scene-resnet", "resnet20", "resnet56", "resnet18", "resnet50", "wrn28-K")
+WIDE = re.compile(r"wrn28-([1-9][0-9]?)")
+
+
+def check_backbone(name: str) -> str:
+    """Return the name of a backbone; raises `ValueError` for an unknown one."""
+    if name not in BACKBONES[:-1] and not WIDE.fullmatch(name):
+        *names, wide = (f"'{one}'" for one in BACKBONES)
+        raise ValueError(f"input should be {', '.join(names)} or {wide}, K = 1 to 99")
+    return name
+
+
+Backbone = Annotated[str, AfterValidator(check_backbone)]
+
+
 class Classifier(Settings):
     """What every classifier is trained with, whatever its loss.
 
-    SGD with momentum and the schedule lr cos(7 pi k / 16 K) at step k of K.
+    SGD with momentum. The schedule is lr cos(7 pi k / 16 K) at step k of K, or
+    (1 + cos(pi e / E)) / 2 of lr through all of epoch e of E.
     """
 
-    backbone: Literal["scene-resnet", "resnet20", "resnet56"] = "scene-resnet"
+    backbone: Backbone = "scene-resnet"
     epochs: int = Field(52, ge=1, le=1000)
     batch: int = Field(32, ge=2)
     lr: float = Field(0.03, gt=0, le=10)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(1e-4, ge=0)
+    schedule: Literal["steps", "epochs"] = "steps"
     flip: bool = False  # mirror half of the pictures
     shift: int = Field(0, ge=0, le=16)  # crop after padding by so many pixels
+    padding: Literal["reflect", "zeros"] = "reflect"
+    least_area: float = Field(1.0, gt=0, le=1)  # below 1: random resized crops
+    backbone_dropout: float = Field(0.0, ge=0, lt=1)
+    clip_norm: float = Field(0.0, ge=0)  # of the gradient; 0: not clipped
+    precision: Literal["32", "16", "bf16"] = "32"  # 16, bf16: autocast
+    scaler: bool = False  # of the loss, against underflow in float16
+    ema: float = Field(0.0, ge=0, lt=1)  # decay of averaged weights; 0: none
+    keep: Literal["last", "best validation", "best test"] = "last"  # which epoch's
+
+    @model_validator(mode="after")
+    def goes_together(self) -> Self:
+        """Refuse a loss scaler where nothing is float16."""
+        if self.scaler and self.precision != "16":
+            raise ValueError("a loss scaler is for precision '16': leave it out")
+        return self
 
 
 class CrossEntropy(Classifier):
     """A classifier trained with cross-entropy alone: the baseline."""
 
     name: Literal["ce"] = "ce"
+
+
+Names = Literal[
+    "aligned", "permuted", "sorted", "lexicographic", "captions", "shuffled captions"
+]
 
 
 class Lico(Classifier):
@@ -112,31 +160,90 @@ class Lico(Classifier):
     # Language
     language: str = "tiny-clip"  # one of `helpers.language.sources`
     text_width: int = Field(512, ge=2)  # of the features of `file:PATH`
-    names: Literal["aligned", "permuted", "sorted"] = "aligned"  # text k names class k
+    names: Names = "aligned"  # what text k says
+    tower: Literal["frozen", "trained"] = "frozen"
     clip_pictures: int = Field(12000, ge=16)
     clip_epochs: int = Field(2, ge=1)
     clip_seed: int = Field(1, ge=0)
     # Prompts and h_psi
     n_ctx: int = Field(12, ge=1)  # learnable tokens X_1..X_n
-    contexts: Literal["shared", "class", "rolled"] = "shared"
+    contexts: Literal["shared", "class", "rolled", "rolled apart"] = "shared"
+    ctx_std: float = Field(0.02, gt=0)  # of the learnable tokens at the start
     position: Literal["end", "middle", "front"] = "end"  # of the class name
     full_stop: bool = False  # "." behind the prompt
     shuffle: bool = False  # the learnable tokens change places at each step
+    text_tokens: Literal["class mean", "every position"] = "class mean"
     hidden: int = Field(512, ge=1)
     dropout: float = Field(0.0, ge=0, lt=1)
+    text_decay: bool = True  # weight decay on prompts and temperature as well
     # Manifold matching
     mm_text: Literal["tokens", "pooled"] = "tokens"  # projected tokens, or CLIP's own
     mm_image: Literal["maps", "pooled"] = "maps"
+    mm_labels: Literal["once", "twice"] = "once"  # times that texts are indexed by them
     unit: bool = True  # rows of length 1 before their distances
+    least_square: float = Field(0.0, ge=0)  # squared distances are at least this
+    sign: Literal["near", "far"] = "near"  # who is alike: softmax of -D or of +D
     temperature: Literal["exponential", "bounded", "raw", "fixed"] = "exponential"
     tau: float = Field(2.659, gt=0)  # the temperature at the start
     diagonal: bool = True  # each picture is among its own neighbours
     kl_floor: float = Field(0.0, ge=0)
     # Transport
-    ot_text: Literal["tokens", "label", "copies"] = "tokens"
+    ot_text: Literal["tokens", "label", "classes", "copies"] = "tokens"
     epsilon: float = Field(0.1, gt=0)
     plan: Literal["converged", "published"] = "converged"
+    iterations: int = Field(1000, ge=1)  # at most, of a published plan
     plan_gradient: Literal["through", "envelope", "detached", "none"] = "through"
+    repairs: Literal["made", "none"] = "made"  # of what stops a published code
+
+    @model_validator(mode="after")
+    def makes_sense(self) -> Self:
+        """Refuse switches of which one takes away what another is about."""
+        rolled, told = self.contexts.startswith("rolled"), "captions" in self.names
+        for wrong, remedy in (
+            (rolled and self.n_ctx < 2, "a rolled context needs n_ctx >= 2"),
+            (
+                self.ot_text == "copies" and not rolled,
+                "ot_text='copies' needs contexts='rolled' or 'rolled apart'",
+            ),
+            (
+                told and self.contexts != "shared",
+                "captions are many: take contexts='shared'",
+            ),
+            (
+                told and self.ot_text == "classes",
+                "a picture has one caption: take ot_text='tokens' or 'label'",
+            ),
+            (
+                told and self.mm_labels == "twice",
+                "a caption has no label: take mm_labels='once'",
+            ),
+            (
+                self.least_square > 0 and not self.unit,
+                "least_square is for rows of length 1: take unit=True",
+            ),
+            (
+                self.plan == "published" and self.plan_gradient == "envelope",
+                "an envelope needs the converged plan: take plan='converged'",
+            ),
+        ):
+            if wrong:
+                raise ValueError(remedy)
+        return self
+
+
+class Cgc(Classifier):
+    """CGC: cross-entropy on three views, and maps that move with the picture.
+
+    The defaults are those of its authors; lam = 0 is the control "cross-entropy with
+    the same three views". `flip`, `shift` and `least_area` augment the original view.
+    """
+
+    name: Literal["cgc"] = "cgc"
+    lam: float = Field(0.5, ge=0)  # weight of the contrast
+    temperature: float = Field(0.5, gt=0)
+    least_crop: float = Field(0.08, gt=0, le=1)  # least area of a window, as a share
+    # "published": of the pictures whose map is mirrored, half are not mirrored
+    flips: Literal["together", "published"] = "together"
 
 
 class TinyClip(Settings):
@@ -155,7 +262,7 @@ class TinyClip(Settings):
     weight_decay: float = Field(0.05, ge=0)
 
 
-Method = Annotated[CrossEntropy | Lico | TinyClip, Field(discriminator="name")]
+Method = Annotated[CrossEntropy | Lico | Cgc | TinyClip, Field(discriminator="name")]
 
 
 class RunSettings(Settings):

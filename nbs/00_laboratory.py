@@ -48,15 +48,16 @@
 # ## Parameters
 #
 # All that can be changed from outside. `dataset` may be `scenes`, `cifar10`,
-# `cifar100`, or `folder:PATH` with one folder of pictures a class.
+# `cifar100`, `imagenette`, `imagenet-s50:PATH` in its published layout, or
+# `folder:PATH` with one folder of pictures a class.
 
 # %% tags=["parameters", "hide-input"]
-dataset: str = "scenes"  # scenes, cifar10, cifar100, folder:PATH
+dataset: str = "scenes"  # scenes, cifar10, cifar100, imagenette, imagenet-s50:PATH, folder:PATH
 size: int = 64  # pixels a side
 pictures: int = 850  # training pictures
 test_pictures: int = 1000  # test pictures
 explained: int = 64  # test pictures with maps
-backbone: str = "scene-resnet"  # scene-resnet, resnet20 or resnet56
+backbone: str = "scene-resnet"  # scene-resnet, resnet20, resnet56, resnet18, resnet50, wrn28-K
 epochs: int = 52  # passes over the pictures
 batch: int = 32  # pictures a step
 lr: float = 0.03  # learning rate of the first step
@@ -129,7 +130,16 @@ pd.DataFrame(
 # ```
 #
 # With a network connection `dataset=cifar10` fetches them itself. Scenes, captions and
-# the tiny CLIP below stay as they are; photographs have no planted cue.
+# the tiny CLIP below stay as they are; photographs have no planted cue. The networks of
+# the published studies are there as well: `wrn28-2` and wider for small pictures,
+# `resnet18` and `resnet50` from 128 pixels on, with ImageNet-S50 and its masks
+# {cite:p}`gao2023imagenets`:
+#
+# ```shell
+# python -m helpers.run 00_laboratory -p dataset=imagenet-s50:PATH \
+#     -p size=224 -p backbone=resnet18 -p pictures=58000 \
+#     -p test_pictures=752 -p epochs=100 -p batch=128 -p flip=True
+# ```
 
 # %% [markdown]
 # ## Scenes
@@ -289,6 +299,8 @@ accuracy = pd.DataFrame(
 tables.show(accuracy)
 
 # %% [markdown]
+# `top-5` counts a picture as right if its class is among the network's first five; of
+# fewer than 20 classes it is `top-2`.
 # On scenes, `on`, `decorrelated` and `off` are the accuracies on the same test scenes
 # at home, anywhere and never at home. A network trained without a cue should not
 # care; one trained with it should fall where the cue misleads.

@@ -61,12 +61,12 @@
 # tokens in a prompt.
 
 # %% tags=["parameters", "hide-input"]
-dataset: str = "scenes"  # scenes, cifar10, cifar100, folder:PATH
+dataset: str = "scenes"  # scenes, cifar10, cifar100, imagenette, imagenet-s50:PATH, folder:PATH
 size: int = 64  # pixels a side
 pictures: int = 850  # training pictures
 test_pictures: int = 1000  # test pictures
 explained: int = 64  # test pictures with maps
-backbone: str = "scene-resnet"  # scene-resnet, resnet20 or resnet56
+backbone: str = "scene-resnet"  # scene-resnet, resnet20, resnet56, resnet18, resnet50, wrn28-K
 epochs: int = 64  # passes over the pictures
 batch: int = 32  # pictures a step
 lr: float = 0.03  # learning rate of the first step
@@ -225,7 +225,7 @@ plt.show()
 # In the second form of equation {eq}`eq-01-broadcast` the texts carry no index of the
 # picture. Shuffle the labels of the batch: the same texts stand in another order, the
 # transport sends the same mass to each, and the loss cannot change but for rounding.
-# So exchange the labels at random, twenty times, and compare. *A picture* is the mean
+# So exchange the labels at random, ten times, and compare. *A picture* is the mean
 # relative change of the loss of a picture that got another class's label, *largest*
 # the largest of these; *the batch* is the median change of the mean over all pictures,
 # where rises and falls cancel.

@@ -53,12 +53,12 @@
 # All that can be changed from outside. Only `epsilons` is this chapter's own.
 
 # %% tags=["parameters", "hide-input"]
-dataset: str = "scenes"  # scenes, cifar10, cifar100, folder:PATH
+dataset: str = "scenes"  # scenes, cifar10, cifar100, imagenette, imagenet-s50:PATH, folder:PATH
 size: int = 64  # pixels a side
 pictures: int = 850  # training pictures
 test_pictures: int = 1000  # test pictures
 explained: int = 64  # test pictures with maps
-backbone: str = "scene-resnet"  # scene-resnet, resnet20 or resnet56
+backbone: str = "scene-resnet"  # scene-resnet, resnet20, resnet56, resnet18, resnet50, wrn28-K
 epochs: int = 64  # passes over the pictures
 batch: int = 32  # pictures a step
 lr: float = 0.03  # learning rate of the first step

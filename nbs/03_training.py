@@ -25,7 +25,7 @@
 # - see whether the losses acted at all, and which side gave way;
 # - compare accuracy and maps, beside what was published.
 #
-# *Reading: 25 minutes. Running: 1 minute once the runs exist, about 10 from nothing,
+# *Reading: 25 minutes. Running: 1 minute once the runs exist, about 12 from nothing,
 # on two cores.*
 # :::
 #
@@ -47,12 +47,12 @@
 # `language` may be a file of text features, or a full CLIP where there is a network.
 
 # %% tags=["parameters", "hide-input"]
-dataset: str = "scenes"  # scenes, cifar10, cifar100, folder:PATH
+dataset: str = "scenes"  # scenes, cifar10, cifar100, imagenette, imagenet-s50:PATH, folder:PATH
 size: int = 64  # pixels a side
 pictures: int = 850  # training pictures
 test_pictures: int = 1000  # test pictures
 explained: int = 64  # test pictures with maps
-backbone: str = "scene-resnet"  # scene-resnet, resnet20 or resnet56
+backbone: str = "scene-resnet"  # scene-resnet, resnet20, resnet56, resnet18, resnet50, wrn28-K
 epochs: int = 64  # passes over the pictures
 batch: int = 32  # pictures a step
 lr: float = 0.03  # learning rate of the first step
@@ -332,10 +332,22 @@ plt.show()
 #
 # One seed of every other arm, from a record: the published code and its correction,
 # the bounded temperature, and the controls in which the text knows no words. One seed
-# gives no verdict; it shows what each arm is like.
+# gives no verdict; it shows what each arm is like. The arms of a record share their
+# schedule, which need not be that of another record:
 
 # %%
 others = records.load("03_training-arms")
+pd.Series(
+    {
+        "epochs of this record": others["parameters"]["epochs"],
+        "epochs of the study": study["parameters"]["epochs"],
+    }
+)
+
+# %% [markdown]
+# Their accuracies:
+
+# %%
 tables.show(tables_of.accuracy(others))
 
 # %%
@@ -371,8 +383,8 @@ ledger.table(
 #   shows a mechanism; it does not measure LICO on photographs. Text features of real
 #   names can be given as a file: see the exercise below.
 # - The learning rate, its schedule, momentum, weight decay, $\alpha$, $\beta$ and the
-#   width of $h_\psi$ are the paper's. The rate was also compared with others on the
-#   scenes for baseline and LICO, by training and validation accuracy alone.
+#   width of $h_\psi$ are the paper's. Epochs are as many as baseline and LICO need to
+#   be trained out, which the table of accuracies says of every arm.
 # - `lico_fact` and `rebuttal` take the losses of their codes; backbone, pictures,
 #   augmentation and schedule are those of all arms, so that only the losses differ.
 #   Mixed precision and gradient scaling of the published runs are not used.

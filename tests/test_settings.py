@@ -33,7 +33,7 @@ def test_nothing_is_converted_in_silence(value: object) -> None:
 
 
 def test_an_unknown_method() -> None:
-    assert "'ce', 'lico', 'tiny-clip'" in refused({"method": {"name": "lico2"}})
+    assert "'ce', 'lico', 'cgc', 'tiny-clip'" in refused({"method": {"name": "lico2"}})
 
 
 def test_settings_are_frozen_and_hashable() -> None:

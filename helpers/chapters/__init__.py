@@ -7,10 +7,13 @@ from helpers.chapters.chapter import Chapter
 from helpers.chapters.laboratory import Laboratory
 from helpers.chapters.metrics import Metrics
 from helpers.chapters.ot_alignment import OtAlignment
+from helpers.chapters.prompt_variants import PromptVariants
+from helpers.chapters.published import PublishedNumbers
 from helpers.chapters.red_dot import RedDot
 from helpers.chapters.text_features import TextFeaturesChapter
 from helpers.chapters.training import Training
 from helpers.chapters.verdicts import Verdicts
+from helpers.chapters.which_difference import WhichDifference
 
 CHAPTERS: dict[str, type[Chapter]] = {
     "00_laboratory": Laboratory,
@@ -19,7 +22,10 @@ CHAPTERS: dict[str, type[Chapter]] = {
     "03_training": Training,
     "04_red_dot": RedDot,
     "05_metrics": Metrics,
+    "06_prompt_variants": PromptVariants,
+    "07_which_difference": WhichDifference,
     "09_verdicts": Verdicts,
+    "90_published": PublishedNumbers,
 }
 
 __all__ = ["CHAPTERS", "Chapter"]

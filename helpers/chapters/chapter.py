@@ -1,6 +1,6 @@
 """What every chapter's parameters can do, and those that several chapters share."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, NonNegativeInt, field_validator
 
@@ -9,6 +9,7 @@ from helpers.lab.runs import Run, check
 from helpers.lab.weights import Report
 from helpers.methods.presets import preset
 from helpers.settings import (
+    Backbone,
     CrossEntropy,
     DataSettings,
     Lico,
@@ -49,13 +50,18 @@ class Chapter(Settings):
 class ClassifierChapter(Chapter):
     """A chapter that trains classifiers, all with the same pictures and schedule."""
 
-    dataset: str = Field("scenes", description="scenes, cifar10, cifar100, folder:PATH")
+    dataset: str = Field(
+        "scenes",
+        description="scenes, cifar10, cifar100, imagenette, imagenet-s50:PATH, "
+        "folder:PATH",
+    )
     size: int = Field(64, ge=16, le=256, description="pixels a side")
     pictures: int = Field(850, ge=2, description="training pictures")
     test_pictures: int = Field(1000, ge=64, description="test pictures")
     explained: int = Field(64, ge=2, description="test pictures with maps")
-    backbone: Literal["scene-resnet", "resnet20", "resnet56"] = Field(
-        "scene-resnet", description="scene-resnet, resnet20 or resnet56"
+    backbone: Backbone = Field(
+        "scene-resnet",
+        description="scene-resnet, resnet20, resnet56, resnet18, resnet50, wrn28-K",
     )
     epochs: int = Field(52, ge=1, le=1000, description="passes over the pictures")
     batch: int = Field(32, ge=2, description="pictures a step")
@@ -91,14 +97,14 @@ class ClassifierChapter(Chapter):
         names = ("backbone", "epochs", "batch", "lr", "flip", "shift")
         return {name: getattr(self, name) for name in names}
 
-    def cross_entropy(self) -> CrossEntropy:
-        """Return the baseline's method."""
-        return CrossEntropy.of(**self.schedule())
+    def cross_entropy(self, **changed: Any) -> CrossEntropy:
+        """Return the baseline's method, with some of its training changed."""
+        return CrossEntropy.of(**self.schedule() | changed)
 
     def lico(self, name: str, **changed: Any) -> Lico:
         """Return a preset of LICO with the chapter's schedule and its tiny CLIP."""
         clip = {"clip_pictures": self.clip_pictures, "clip_epochs": self.clip_epochs}
-        return preset(name, **self.schedule(), **clip, **changed)
+        return preset(name, **self.schedule() | clip | changed)
 
     def clip(self) -> RunSettings:
         """Return the run of the tiny CLIP that gives the text features."""

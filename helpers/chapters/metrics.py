@@ -16,7 +16,7 @@ from helpers.data.geometry import Crops, crop_images, crop_maps, random_crops
 from helpers.explain.cam import coarse_grad_cam, grad_cam
 from helpers.explain.cam_pp import grad_cam_pp
 from helpers.explain.hooks import evaluating
-from helpers.explain.rise import rise_masks, stability
+from helpers.explain.rise import masked_scores, rise_masks, stability
 from helpers.lab.runs import Run
 from helpers.measure import consistency
 from helpers.measure.perturbation import blurred, insertion_deletion, probabilities
@@ -142,7 +142,6 @@ class RiseDraw:
         return total / mean.where(mean > 0, 1)  # a pixel that was never shown has 0
 
 
-@torch.no_grad()
 def rise_draw(
     model: nn.Module, pictures: Pictures, count: int, seed: int, device: str = "cpu"
 ) -> RiseDraw:
@@ -150,15 +149,8 @@ def rise_draw(
     images = pictures.normalised()
     size = (images.shape[2], images.shape[3])
     masks = rise_masks(count, size, generator=stream(seed, "rise masks"))
-    rows = []
-    with evaluating(model):
-        for image, label in zip(images, pictures.labels, strict=True):
-            parts = [
-                probabilities(model, (image * m[:, None]).to(device))[:, label].cpu()
-                for m in masks.split(32)
-            ]
-            rows.append(torch.cat(parts))
-    return RiseDraw(masks, torch.stack(rows))
+    scores = masked_scores(model, images.to(device), pictures.labels, masks)
+    return RiseDraw(masks, scores.cpu())
 
 
 def stabilities(

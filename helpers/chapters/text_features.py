@@ -121,9 +121,11 @@ def transported(side: TextSide, batch: Batch) -> Transport:
     """Return the transport of a batch's channels to texts, as the preset has it."""
     tokens = side.transport_tokens(side(), batch.labels)
     cost = transport.ground_cost(batch.maps, tokens)
-    published = side.method.plan == "published"
-    solve = transport.published_plan if published else transport.optimal_plan
-    plan = solve(cost, side.method.epsilon)
+    method = side.method
+    if method.plan == "published":
+        plan = transport.published_plan(cost, method.epsilon, most=method.iterations)
+    else:
+        plan = transport.optimal_plan(cost, method.epsilon)
     return Transport(tokens, cost, plan, (plan * cost).sum((1, 2)))
 
 
@@ -195,7 +197,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 def shuffled_labels(
-    sides: Mapping[str, TextSide], batch: Batch, times: int = 20
+    sides: Mapping[str, TextSide], batch: Batch, times: int = 10
 ) -> pd.DataFrame:
     """Return a row a text side: its OT loss, and what other labels change of it.
 

@@ -9,31 +9,39 @@ from pydantic import Field, NonNegativeInt, field_validator
 
 from helpers.chapters.chapter import LicoChapter
 from helpers.lab.runs import Run
-from helpers.methods.presets import CHOICES, PRESETS, differences, preset
+from helpers.language import sources
+from helpers.methods.presets import CHOICES, PRESETS, differences, preset, title
 from helpers.report import intervention, records
-from helpers.settings import Lico, Refused, RunSettings, nearest
+from helpers.settings import Cgc, Lico, Method, Refused, RunSettings, nearest
 
 GRAD_CAM = "Grad-CAM"
-# Arm: the preset it starts from, and what it changes. "ce" has no language.
+# Arm: the preset it starts from, and what it changes.
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ce": ("paper", {"alpha": 0.0, "beta": 0.0}),
     "lico": ("paper", {}),
     "mm": ("paper", {"beta": 0.0}),
     "ot": ("paper", {"alpha": 0.0}),
     "stable": ("paper_stable", {}),
-    "active": ("active", {}),
-    "lico_fact": ("lico_fact", {}),
-    "rebuttal": ("rebuttal", {}),
+    **{name: (name, {}) for name in PRESETS if name not in ("paper", "paper_stable")},
     "permuted": ("paper", {"names": "permuted"}),
     "random-tower": ("paper", {"language": "random-tower"}),
     "random-vectors": ("paper", {"language": "random-vectors"}),
     "one-hot": ("paper", {"language": "one-hot"}),
+    "captions": ("paper", {"names": "captions"}),
+    "shuffled-captions": ("paper", {"names": "shuffled captions"}),
 }
-CONTROLS = ("permuted", "random-tower", "random-vectors", "one-hot")
+WITHOUT_WORDS = ("random-tower", "random-vectors", "one-hot")
+# What takes their place where the language is fixed features, without a tower.
+FIXED = {"random-vectors": "vectors:random", "one-hot": "vectors:one-hot"}
+CONTRAST = ("cgc", "three-views")  # CGC, and the baseline that sees what it sees
 GROUPS: dict[str, tuple[str, ...]] = {
     "losses": ("ce", "lico", "mm", "ot", "active"),
-    "versions": ("stable", "lico_fact", "rebuttal"),
-    "controls": CONTROLS,
+    "versions": (
+        *("stable", "authors_jan", "authors_oct", "lico_fact", "rebuttal"),
+        *("repro_shared", "repro_class_specific", "repro_label_front"),
+    ),
+    "controls": ("permuted", *WITHOUT_WORDS),
+    "captions": ("captions", "shuffled-captions"),
+    "contrast": CONTRAST,
 }
 MAIN = ("ce", "lico")  # with all seeds; the others have `few_seeds`
 
@@ -64,7 +72,7 @@ class Training(LicoChapter):
     @classmethod
     def known_arms(cls, variants: list[str]) -> list[str]:
         """Refuse an arm or a group that is unknown or given twice."""
-        known = [*GROUPS, *ARMS]
+        known = [*GROUPS, *(arm for group in GROUPS.values() for arm in group)]
         for name in variants:
             if name not in known:
                 raise ValueError(f"unknown arm '{name}'{nearest(name, known)}")
@@ -72,8 +80,13 @@ class Training(LicoChapter):
             raise ValueError("give each arm once")
         return variants
 
-    def method(self, arm: str) -> Lico:
+    def method(self, arm: str) -> Method:
         """Return the settings of an arm."""
+        if arm == "ce":
+            return self.cross_entropy()
+        if arm in CONTRAST:
+            weight = {} if arm == "cgc" else {"lam": 0.0}
+            return Cgc.of(**self.schedule(), **weight)
         name, changed = ARMS[arm]
         given = {
             "alpha": self.alpha,
@@ -84,26 +97,31 @@ class Training(LicoChapter):
             "language": self.language,
             "text_width": self.text_width,
         }
-        return self.lico(name, **given | changed)
+        if sources.is_fixed(self.language) and arm in FIXED:
+            changed = {"language": FIXED[arm]}
+        own = PRESETS[name]  # what a preset sets, the chapter leaves
+        return self.lico(name, **{k: given[k] for k in given.keys() - own} | changed)
 
     def arms(self) -> dict[str, list[RunSettings]]:
         """Return the runs of each arm, `seeds` of ce and lico, `few_seeds` of others.
 
-        Raises `Refused` where a control replaces a tower that is not there.
+        Raises `Refused` where an arm needs a text tower that is not there.
         """
-        if self.language.startswith("file:") and set(CONTROLS[1:]) & {
-            *_arms_of(self.variants)
-        }:
+        wanted = _arms_of(self.variants)
+        towers = [arm for arm in wanted if arm in ("random-tower", *GROUPS["captions"])]
+        if sources.is_fixed(self.language) and towers:
             raise Refused(
-                "random-tower, random-vectors and one-hot replace a text tower, and "
-                f"language={self.language} has none: leave them out of 'variants'"
+                f"arm '{towers[0]}' needs a text tower, and language={self.language} "
+                "has none: leave it out of 'variants'"
             )
-        arms = {}
-        for arm in _arms_of(self.variants):
-            method = self.cross_entropy() if arm == "ce" else self.method(arm)
-            seeds = self.seeds if arm in MAIN else self.few_seeds
-            arms[arm] = self.each(self.data(), method, seeds)
-        return arms
+        return {
+            arm: self.each(
+                self.data(),
+                self.method(arm),
+                self.seeds if arm in MAIN else self.few_seeds,
+            )
+            for arm in wanted
+        }
 
     def kind_of_language(self) -> str:
         """Return what the language of this chapter's runs may say about the claims."""
@@ -118,11 +136,16 @@ class Training(LicoChapter):
         return {
             "parameters": self.model_dump(),
             "language": self.kind_of_language(),
-            "arms": {
-                name: {str(run.settings.seed): _row(run) for run in runs}
-                for name, runs in arms.items()
-            },
+            "arms": rows_of(arms),
         }
+
+
+def rows_of(arms: Mapping[str, list[Run]]) -> dict[str, dict[str, Any]]:
+    """Return what a record keeps of each run, `[arm][seed]`."""
+    return {
+        name: {str(run.settings.seed): _row(run) for run in runs}
+        for name, runs in arms.items()
+    }
 
 
 def _arms_of(variants: Sequence[str]) -> list[str]:
@@ -179,7 +202,9 @@ def preset_table() -> pd.DataFrame:
 def _row(run: Run) -> dict[str, Any]:
     record = run.record
     shown, everyone = record["maps"], record["consistency"]
+    method = run.settings.method
     row = {
+        "method": title(method) if isinstance(method, Lico) else method.name,
         "accuracy": record["accuracy"],
         "training_accuracy": record["training_accuracy"],
         "trained_out": record["trained_out"],
@@ -194,7 +219,8 @@ def _row(run: Run) -> dict[str, Any]:
     }
     if "sch" in everyone[GRAD_CAM]:
         row["sch"] = records.packed(everyone[GRAD_CAM]["sch"])
-    if "mm" in run.history or "ot" in run.history:
+    contrasted = isinstance(method, Cgc) and method.lam > 0
+    if "mm" in run.history or "ot" in run.history or contrasted:
         row["intervention"] = intervention.describe(run.history)
     return row
 

@@ -1,5 +1,6 @@
-"""From a name to pictures: `scenes`, `cifar10`, `cifar100` or `folder:PATH`.
+"""From a name to pictures: the embedded scenes, or photographs.
 
+`scenes`, `cifar10`, `cifar100`, `imagenette`, `imagenet-s50:PATH` or `folder:PATH`.
 Class names always come from the data set's own metadata, in label order.
 """
 
@@ -9,18 +10,29 @@ import torch
 from torch import Tensor
 
 from helpers import paths
-from helpers.data import folders, red_dot
+from helpers.data import downloads, folders, imagenet_s, red_dot
 from helpers.data.scenes import CLASS_NAMES, CUES, draw_scenes
+from helpers.data.squares import Read
 from helpers.settings import DataSettings, Refused, nearest
 
-NAMES = ("scenes", "cifar10", "cifar100", "folder:PATH")
+NAMES = (
+    "scenes",
+    "cifar10",
+    "cifar100",
+    "imagenette",
+    "imagenet-s50:PATH",
+    "folder:PATH",
+)
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 NORMALISATION = {
     "scenes": ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "imagenette": IMAGENET,
+    "imagenet-s50": IMAGENET,
     "folder": IMAGENET,
 }
+FOLDERS = {"folder": folders.find, "imagenet-s50": imagenet_s.find}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +40,11 @@ class Pictures:
     """Labelled pictures in memory.
 
     Shapes: images `[N, 3, H, W]` uint8; labels `[N]` int64 in 0..K-1; masks
-    `[N, H, W]` bool or None: the object's pixels; boxes `[N, 4, 4]` of its instances
-    or None, -1 where there is none. `mean` and `std` (per channel, of intensities in
-    [0, 1]) normalise the pictures for a network.
+    `[N, H, W]` bool or None: the object's pixels; boxes `[N, M, 4]` of its instances
+    (left, top, right, bottom; right and bottom exclusive) or None, -1 where there is
+    none; ignored `[N, H, W]` bool or None: pixels that count neither as object nor as
+    background. `mean` and `std` (per channel, of intensities in [0, 1]) normalise the
+    pictures for a network.
     """
 
     images: Tensor
@@ -40,6 +54,7 @@ class Pictures:
     std: tuple[float, float, float]
     masks: Tensor | None = None
     boxes: Tensor | None = None
+    ignored: Tensor | None = None
 
     def __post_init__(self) -> None:
         highest = int(self.labels.max()) if len(self.labels) else -1
@@ -64,6 +79,7 @@ class Pictures:
             labels=self.labels[chosen],
             masks=None if self.masks is None else self.masks[chosen],
             boxes=None if self.boxes is None else self.boxes[chosen],
+            ignored=None if self.ignored is None else self.ignored[chosen],
         )
 
     def normalised(self) -> Tensor:
@@ -88,21 +104,21 @@ def check(data: DataSettings) -> None:
     The scenes' cue is a parameter of scenes alone.
     """
     kind, _, path = data.name.partition(":")
-    if kind not in NORMALISATION or (kind == "folder") != bool(path):
+    if kind not in NORMALISATION or (kind in FOLDERS) != bool(path):
         raise Refused(f"unknown data set '{data.name}'{nearest(data.name, [*NAMES])}")
     if kind != "scenes" and data.cue != 0:
         raise Refused(f"parameter 'cue' is for scenes; '{data.name}' has none")
     if data.dot is not None:
         red_dot.dot_mask((data.size,) * 2, data.dot.radius, data.dot.position)
-    if kind == "folder":
-        folders.find(path)
+    if kind in FOLDERS:
+        FOLDERS[kind](path)
 
 
 def fingerprint(data: DataSettings) -> str:
     """Return what identifies the pictures: a name, or a hash of a folder's content."""
     check(data)
     kind, _, path = data.name.partition(":")
-    return folders.find(path).fingerprint if kind == "folder" else kind
+    return FOLDERS[kind](path).fingerprint if kind in FOLDERS else kind
 
 
 def class_names(data: DataSettings) -> tuple[str, ...]:
@@ -111,8 +127,8 @@ def class_names(data: DataSettings) -> tuple[str, ...]:
     kind, _, path = data.name.partition(":")
     if kind == "scenes":
         return CLASS_NAMES
-    if kind == "folder":
-        return folders.find(path).class_names
+    if kind in FOLDERS:
+        return FOLDERS[kind](path).class_names
     return load(data.model_copy(update={"test": 2}), "test").class_names
 
 
@@ -125,7 +141,7 @@ def load(data: DataSettings, split: str, cue: float | None = None) -> Pictures:
     Raises `Refused` for what cannot be found or read, in one line.
     """
     check(data)
-    kind, _, path = data.name.partition(":")
+    kind = data.name.partition(":")[0]
     if split not in folders.SPLITS:
         raise Refused(f"unknown split '{split}'{nearest(split, [*folders.SPLITS])}")
     count = {"train": data.train, "test": data.test, "validation": data.test // 2}
@@ -145,14 +161,31 @@ def load(data: DataSettings, split: str, cue: float | None = None) -> Pictures:
             drawn.boxes,
         )
         return _planted(found, data, split)
-    if kind == "folder":
-        read = folders.read(folders.find(path), split, number, data.size, data.seed)
-    else:
-        read = folders.read_cifar(
-            kind, paths.data(), split, number, data.size, data.seed
-        )
-    found = Pictures(read.images, read.labels, read.class_names, mean, std, read.masks)
+    read = _read(data, split, number)
+    found = Pictures(
+        read.images,
+        read.labels,
+        read.class_names,
+        mean,
+        std,
+        read.masks,
+        read.boxes,
+        read.ignored,
+    )
     return _planted(found, data, split)
+
+
+def _read(data: DataSettings, split: str, number: int) -> Read:
+    """Return photographs by the reader of their kind."""
+    kind, _, path = data.name.partition(":")
+    asked = (split, number, data.size, data.seed)
+    if kind == "folder":
+        return folders.read(folders.find(path), *asked)
+    if kind == "imagenet-s50":
+        return imagenet_s.read(imagenet_s.find(path), *asked)
+    if kind == "imagenette":
+        return downloads.read_imagenette(paths.data(), *asked)
+    return downloads.read_cifar(kind, paths.data(), *asked)
 
 
 def _planted(pictures: Pictures, data: DataSettings, split: str) -> Pictures:

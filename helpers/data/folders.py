@@ -1,14 +1,14 @@
-"""Pictures from class folders, and from torchvision's CIFAR files.
+"""Pictures from class folders.
 
 A folder holds `train/<class>/...` and `test/<class>/...`, or `<class>/...` alone, and
 may hold `validation/<class>/...`, masks under `masks/` with the same path below it
 (PNG, not zero where the object is), and `classes.txt` with a line `folder<TAB>name` for
-each class. What has no split of its own is split by the order of the
-hashes of its paths.
+each class. What has no split of its own is split by the order of the hashes of its
+paths.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,10 +16,9 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
+from helpers.data.squares import Picture, Read, opened, read_squares, rgb
 from helpers.settings import Refused
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".tif", ".tiff"}
@@ -42,16 +41,6 @@ class Folder:
     class_names: tuple[str, ...]
     files: dict[str, tuple[tuple[Path, int], ...]]
     fingerprint: str
-
-
-@dataclass(frozen=True, eq=False)
-class Read:
-    """What was read: images `[N, 3, S, S]` uint8, labels `[N]`, masks `[N, S, S]`."""
-
-    images: Tensor
-    labels: Tensor
-    class_names: tuple[str, ...]
-    masks: Tensor | None = None
 
 
 @cache
@@ -82,6 +71,25 @@ def find(path: str) -> Folder:
             f"folder '{path}' has {len(classes)} class folder(s), two or more are "
             "needed: put pictures into <class>/ or train/<class>/ and test/<class>/"
         )
+    names = _names(top, classes)
+    rest = sorted((top / "masks").rglob("*.png"))
+    return listed(top, places, dict(zip(classes, names, strict=True)), rest)
+
+
+def listed(
+    top: Path,
+    places: Mapping[str, Path],
+    names: Mapping[str, str],
+    rest: Iterable[Path],
+) -> Folder:
+    """Return the folder whose splits lie at `places`, `{"": place}` if in none.
+
+    `names` are the class names by their folders, in label order; `rest` are the files
+    beside the pictures that the fingerprint covers too.
+
+    Raises `Refused` where a class has no picture to train or to test on.
+    """
+    path, classes = str(top), list(names)
     files: dict[str, list[tuple[Path, int]]] = {split: [] for split in SPLITS}
     total = hashlib.sha256()
     for part, place in sorted(places.items()):
@@ -114,11 +122,10 @@ def find(path: str) -> Folder:
         split: tuple(sorted(found, key=lambda item: _number(_tail(item[0], top))))
         for split, found in files.items()
     }
-    names = _names(top, classes)
-    total.update("\n".join(names).encode())
-    for mask in sorted((top / "masks").rglob("*.png")):
-        total.update(f"{_tail(mask, top)}\t{mask.stat().st_size}\n".encode())
-    return Folder(top, names, ordered, total.hexdigest()[:16])
+    total.update("\n".join(names.values()).encode())
+    for file in rest:
+        total.update(f"{_tail(file, top)}\t{file.stat().st_size}\n".encode())
+    return Folder(top, tuple(names.values()), ordered, total.hexdigest()[:16])
 
 
 def read(folder: Folder, split: str, count: int, size: int, seed: int = 0) -> Read:
@@ -130,62 +137,42 @@ def read(folder: Folder, split: str, count: int, size: int, seed: int = 0) -> Re
     Raises `Refused` naming the first picture that cannot be read, or the first mask
     whose size is not its picture's.
     """
-    chosen = _balanced(folder.files[split], len(folder.class_names), count, seed)
-    images, masks = [], []
-    for file, _ in chosen:
-        picture = _open(file).convert("RGB")
-        images.append(_to_square(np.asarray(picture), size))
-        mask = folder.path / "masks" / file.relative_to(folder.path).with_suffix(".png")
-        if mask.is_file():
-            drawn = _open(mask).convert("L")
-            if drawn.size != picture.size:
-                raise Refused(
-                    f"mask '{mask}' is {drawn.size[0]} x {drawn.size[1]}, its picture "
-                    f"{picture.size[0]} x {picture.size[1]}: draw it at that size"
-                )
-            pixels = np.asarray(drawn)[..., None] > 0
-            masks.append(_to_square(pixels, size, nearest=True)[0].bool())
-    if masks and len(masks) != len(images):
+    chosen = balanced(folder.files[split], len(folder.class_names), count, seed)
+    labels = [label for _, label in chosen]
+    pictures = _masked(folder, [file for file, _ in chosen])
+    found = read_squares(pictures, labels, folder.class_names, size)
+    if found.masks is not None and len(found.masks) != len(labels):
         raise Refused(
-            f"folder '{folder.path}' has masks for {len(masks)} of {len(images)} "
+            f"folder '{folder.path}' has masks for {len(found.masks)} of {len(labels)} "
             f"{split} pictures: add the others, or remove 'masks'"
         )
-    return Read(
-        images=torch.stack(images),
-        labels=torch.tensor([label for _, label in chosen]),
-        class_names=folder.class_names,
-        masks=torch.stack(masks) if masks else None,
-    )
+    return found
 
 
-def read_cifar(
-    name: str, root: Path, split: str, count: int, size: int, seed: int = 0
-) -> Read:
-    """Read CIFAR-10 or CIFAR-100 by torchvision, downloading it the first time.
+def _masked(folder: Folder, files: Iterable[Path]) -> Iterator[Picture]:
+    """Yield each picture, with its mask where there is one."""
+    for file in files:
+        image = rgb(opened(file))
+        at = folder.path / "masks" / file.relative_to(folder.path).with_suffix(".png")
+        mask = None
+        if at.is_file():
+            drawn = opened(at).convert("L")
+            check_size(at, drawn.size, image)
+            mask = torch.tensor(np.asarray(drawn) > 0)
+        yield Picture(image, mask)
 
-    Raises `Refused` where it is not in `root` and cannot be downloaded.
-    """
-    from torchvision import datasets
 
-    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    try:
-        whole = kind(root, train=split != "test", download=True)
-    except (OSError, RuntimeError) as error:
+def check_size(file: Path, size: tuple[int, int], image: Tensor) -> None:
+    """Raise `Refused` unless a file's (width, height) is that of its picture."""
+    height, width = image.shape[1:]
+    if size != (width, height):
         raise Refused(
-            f"{name} is not in '{root}' and could not be downloaded "
-            f"({type(error).__name__}): put {kind.filename} there, or use folder:PATH"
-        ) from None
-    rows = [(i, int(label)) for i, label in enumerate(whole.targets)]
-    if split != "test":
-        rows = [row for row in rows if (row[0] % 10 == 0) == (split == "validation")]
-    chosen = _balanced(rows, len(whole.classes), count, seed)
-    images = torch.stack([_to_square(whole.data[i], size) for i, _ in chosen])
-    labels = torch.tensor([label for _, label in chosen])
-    names = tuple(word.replace("_", " ") for word in whole.classes)
-    return Read(images, labels, names)
+            f"mask '{file}' is {size[0]} x {size[1]}, its picture {width} x {height}: "
+            "draw it at that size"
+        )
 
 
-def _balanced(
+def balanced(
     items: Iterable[tuple[T, int]], classes: int, count: int, seed: int
 ) -> list[tuple[T, int]]:
     """Return up to `count` items, the classes taking turns; `seed` turns the order."""
@@ -262,34 +249,3 @@ def _names(top: Path, classes: list[str]) -> tuple[str, ...]:
             "missing: one line folder<TAB>name for each class folder"
         )
     return tuple(given[name].strip() for name in classes)
-
-
-def _open(file: Path) -> Image.Image:
-    try:
-        with Image.open(file) as picture:
-            picture.load()
-            return picture
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise Refused(
-            f"picture '{file}' cannot be read ({type(error).__name__}): "
-            "replace it or take it out of the folder"
-        ) from None
-
-
-def _to_square(pixels: np.ndarray, size: int, nearest: bool = False) -> Tensor:
-    """Return `[H, W, C]` pixels as `[C, size, size]`, resized and cut."""
-    height, width = pixels.shape[:2]
-    picture = torch.tensor(pixels).permute(2, 0, 1)[None]
-    if (height, width) != (size, size):
-        scale = size / min(height, width)
-        to = (max(size, round(height * scale)), max(size, round(width * scale)))
-        if nearest:
-            picture = F.interpolate(picture.float(), to, mode="nearest-exact")
-        else:
-            picture = F.interpolate(
-                picture.float(), to, mode="bilinear", antialias=True
-            )
-            picture = picture.round().clamp(0, 255)
-        top, left = (to[0] - size) // 2, (to[1] - size) // 2
-        picture = picture[..., top : top + size, left : left + size]
-    return picture[0].to(torch.uint8)

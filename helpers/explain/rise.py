@@ -90,21 +90,34 @@ def rise(
         ValueError: images, targets or masks of the wrong shape, dtype or range; a
             probability that is not in (0, 1) or not finite; no logits `[n, K]`.
     """
+    _check_probability(probability)
+    scores = masked_scores(model, images, targets, masks, chunk=chunk)  # [B, N]
+    weighted = scores @ masks.to(scores).flatten(1)  # [B, N] @ [N, H W]
+    return (weighted / (len(masks) * probability)).view(-1, *masks.shape[1:])
+
+
+def masked_scores(
+    model: Model, images: Tensor, targets: Tensor, masks: Tensor, *, chunk: int = 32
+) -> Tensor:
+    """Return P(c | x m), the target's probability in each masked picture.
+
+    Shapes: images `[B, 3, H, W]`, targets `[B]`, masks `[N, H, W]` -> `[B, N]`.
+    Range: [0, 1]. Raises ValueError as `rise`.
+    """
     check_images(images)
     check_targets(targets, len(images))
-    _check_probability(probability)
     _check_masks(masks, images)
     masks = masks.to(images)  # device and dtype
     wanted = targets.to(images.device, torch.long)
     with evaluating(model), torch.no_grad():
-        scores = [
-            torch.cat(
-                [_scores(model, image * m[:, None], c) for m in masks.split(chunk)]
-            )
-            for image, c in zip(images, wanted, strict=True)
-        ]
-        weighted = torch.stack(scores) @ masks.flatten(1)  # [B, N] @ [N, H W]
-    return (weighted / (len(masks) * probability)).view(-1, *masks.shape[1:])
+        return torch.stack(
+            [
+                torch.cat(
+                    [_scores(model, image * m[:, None], c) for m in masks.split(chunk)]
+                )
+                for image, c in zip(images, wanted, strict=True)
+            ]
+        )
 
 
 def rise_from_seed(

@@ -55,12 +55,17 @@ def fit(
     folder: Path,
     threads: int = 1,
     device: str = "cpu",
+    precision: str = "32",
+    scaler: bool = False,
+    clip_norm: float = 0.0,
     report: Report | None = None,
 ) -> pd.DataFrame:
     """Train `module` on rows of `tensors` and return its history, a row an epoch.
 
     A checkpoint is written to `folder` after each epoch, whole or not at all; one that
     lies there already is resumed. One that cannot be read is set aside and said so.
+    `precision` "16" or "bf16" autocasts, "16" with or without a loss `scaler`;
+    gradients are scaled to a norm of at most `clip_norm`, unless it is 0.
     `report` gets a line an epoch: how far, how long so far, how long still.
     """
     pl = quiet_lightning()
@@ -83,6 +88,8 @@ def fit(
                 max_epochs=epochs,
                 accelerator="gpu" if device.startswith("cuda") else device,
                 devices=1,
+                plugins=_autocast(precision, scaler, device),
+                gradient_clip_val=clip_norm or None,
                 callbacks=[
                     Reseed(seed),
                     history,
@@ -103,6 +110,19 @@ def fit(
     if trainer.interrupted:
         raise KeyboardInterrupt
     return pd.DataFrame(history.rows)
+
+
+def _autocast(precision: str, scaler: bool, device: str) -> list[Any]:
+    """Return what makes the trainer compute in 16 bits where it may."""
+    if precision == "32":
+        return []
+    from lightning.pytorch.plugins import MixedPrecision
+
+    kind = device.partition(":")[0]
+    if precision == "bf16":
+        return [MixedPrecision("bf16-mixed", kind)]
+    scale = torch.amp.GradScaler(device=kind, enabled=scaler)
+    return [MixedPrecision("16-mixed", kind, scale)]
 
 
 def quiet_lightning() -> Any:

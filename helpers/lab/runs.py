@@ -41,7 +41,7 @@ from helpers.lab.recipes import label, recipe
 from helpers.lab.weights import Report, load_weights
 from helpers.report.margins import is_trained_out
 from helpers.report.provenance import provenance
-from helpers.settings import Refused, RunSettings
+from helpers.settings import Method, Refused, RunSettings
 
 FILES = (
     "config.json",
@@ -202,8 +202,9 @@ def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
         threads=settings.threads,
         device=settings.device,
         report=report,
+        **_numerics(settings.method),
     )
-    _save(module.model, partial / "model.safetensors")
+    _save(module.kept(), partial / "model.safetensors")
     text_side = getattr(module, "text", None)
     if text_side is not None:
         _save(text_side, partial / "text.safetensors")
@@ -229,6 +230,11 @@ def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
     for left in (*partial.glob("*.damaged"), *partial.glob("*.writing")):
         left.unlink()
     partial.rename(folder)
+
+
+def _numerics(method: Method) -> dict[str, Any]:
+    names = ("precision", "scaler", "clip_norm")
+    return {name: getattr(method, name) for name in names if hasattr(method, name)}
 
 
 def _starts(settings: RunSettings) -> list[nn.Module]:

@@ -6,8 +6,8 @@ vectors have the width of the text tower: they stand for word embeddings, not fo
 Axes: K classes, n context slots, W width of the tower, L tokens the tower takes.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import open_clip
@@ -28,12 +28,24 @@ class Prompts:
     """
 
     names: tuple[str, ...]  # [K]
-    rows: tuple[tuple[int, ...], ...]  # [K][tokens]: the keys, up to the end token
+    rows: tuple[tuple[int, ...], ...]  # [K][tokens]: the keys
     slots: tuple[tuple[int, ...], ...]  # [K][n]: the context vectors, in order
     label: tuple[tuple[int, ...], ...]  # [K][1 or more]: the tokens of the name
-    end: tuple[int, ...]  # [K]: the end token, the last of its row
+    end: tuple[int, ...]  # [K]: the end token
     contexts: int  # n
     length: int  # L
+    every: bool = False  # all positions are read, as far as the longest row goes
+
+    def bears(self) -> Tensor:
+        """Return which of the M text tokens bear the class, bool `[K, M]`."""
+        if not self.every:
+            marks = torch.zeros(len(self.rows), self.contexts + 1, dtype=torch.bool)
+            marks[:, -1] = True
+            return marks
+        marks = torch.zeros(len(self.rows), len(self.rows[0]), dtype=torch.bool)
+        for k, (label, end) in enumerate(zip(self.label, self.end, strict=True)):
+            marks[k, [*label, end]] = True
+        return marks[:, 1:]  # the start token is not read
 
 
 def build_prompts(
@@ -56,20 +68,97 @@ def build_prompts(
     if position not in get_args(Position):
         known = nearest(position, list(get_args(Position)))
         raise Refused(f"unknown position '{position}'{known}")
-    if contexts < 1:
-        raise Refused(f"contexts = {contexts}: a prompt needs one context slot or more")
     tokenizer = tokenizer or tiny_clip.tokenizer()
     spelled = _spelled(names, tokenizer)
-    stop = tuple(tokenizer.encode(".")) if full_stop else ()
+    room = _room(contexts, full_stop, length)
     longest = max(spelled, key=lambda name: len(spelled[name]))
-    room = length - 2 - len(spelled[longest]) - len(stop)  # 2: the start, the end
-    if contexts > room:
-        remedy = f"take contexts <= {room}" if room > 0 else "shorten the name"
+    over = len(spelled[longest]) - room
+    if over > 0:
+        fits = contexts - over
+        remedy = f"take contexts <= {fits}" if fits > 0 else "shorten the name"
         raise Refused(
-            f"the prompt of class '{longest}' has {length + contexts - room} tokens, "
+            f"the prompt of class '{longest}' has {length + over} tokens, "
             f"the text tower takes {length}: {remedy}"
         )
+    return _assembled(spelled, contexts, position, full_stop, length, tokenizer)
 
+
+def caption_prompts(
+    captions: Sequence[str],
+    contexts: int,
+    position: Position,
+    full_stop: bool,
+    length: int,
+    tokenizer: open_clip.SimpleTokenizer | None = None,
+) -> tuple[Prompts, tuple[int, ...]]:
+    """Return a prompt for each distinct caption, and which of them each caption has.
+
+    A caption stands where a class name would; one too long for the tower is cut, as
+    CLIP's tokenizer cuts. Raises `Refused` where no caption fits, or one has no token.
+    """
+    tokenizer = tokenizer or tiny_clip.tokenizer()
+    room = _room(contexts, full_stop, length)
+    if room < 1:
+        raise Refused(
+            f"contexts = {contexts} leave no room for a caption among {length} tokens: "
+            f"take contexts <= {contexts + room - 1}"
+        )
+    spelled: dict[tuple[int, ...], str] = {}
+    chosen = []
+    for caption in captions:
+        tokens = tuple(tokenizer.encode(caption))[:room]
+        if not tokens:
+            raise Refused(f"the caption '{caption}' has no token: describe the picture")
+        spelled.setdefault(tokens, caption)
+        chosen.append(tokens)
+    number = {tokens: at for at, tokens in enumerate(spelled)}
+    made = _assembled(
+        {caption: tokens for tokens, caption in spelled.items()},
+        *(contexts, position, full_stop, length, tokenizer),
+    )
+    return made, tuple(number[tokens] for tokens in chosen)
+
+
+def some(prompts: Prompts, numbers: Sequence[int]) -> Prompts:
+    """Return the prompts of these numbers alone, in their order."""
+    return replace(
+        prompts,
+        names=tuple(prompts.names[number] for number in numbers),
+        rows=tuple(prompts.rows[number] for number in numbers),
+        slots=tuple(prompts.slots[number] for number in numbers),
+        label=tuple(prompts.label[number] for number in numbers),
+        end=tuple(prompts.end[number] for number in numbers),
+    )
+
+
+def every_position(prompts: Prompts) -> Prompts:
+    """Return prompts all of whose positions behind the start token are read.
+
+    konradszewczyk/lico-reproduction reads as many of each prompt as the longest has: of
+    a shorter one the padding (token 0) behind its end token as well.
+    """
+    longest = max(len(row) for row in prompts.rows)
+    rows = tuple(row + (0,) * (longest - len(row)) for row in prompts.rows)
+    return replace(prompts, rows=rows, every=True)
+
+
+def _room(contexts: int, full_stop: bool, length: int) -> int:
+    """Return how many tokens a name may have: 2 are the start and the end."""
+    if contexts < 1:
+        raise Refused(f"contexts = {contexts}: a prompt needs one context slot or more")
+    return length - 2 - contexts - full_stop
+
+
+def _assembled(
+    spelled: Mapping[str, tuple[int, ...]],
+    contexts: int,
+    position: Position,
+    full_stop: bool,
+    length: int,
+    tokenizer: open_clip.SimpleTokenizer,
+) -> Prompts:
+    """Return the prompts of texts whose tokens are known and fit."""
+    stop = tuple(tokenizer.encode(".")) if full_stop else ()
     before = {"end": contexts, "middle": contexts // 2, "front": 0}[position]
     keys = tuple(-1 - slot for slot in range(contexts))
     head = (tokenizer.sot_token_id, *keys[:before])

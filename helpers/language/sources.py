@@ -2,7 +2,9 @@
 
 A source is a name: `tiny-clip`, trained on scenes and captions; `open-clip:MODEL/TAG`,
 any CLIP of open_clip with OpenAI's tokens; `file:PATH`, fixed features of class names;
-or a control that knows no words: `random-tower`, `random-vectors`, `one-hot`.
+or a control that knows no words: `random-tower`, and `random-vectors` or `one-hot` in
+the place of the class token's feature, `vectors:random` or `vectors:one-hot` in that of
+fixed features.
 """
 
 from collections.abc import Sequence
@@ -16,8 +18,15 @@ from torch.nn import functional as F
 
 from helpers.settings import Refused, nearest
 
+Order = Literal["aligned", "permuted", "sorted", "lexicographic"]
 CONTROLS = ("random-tower", "random-vectors", "one-hot")
-SOURCES = ("tiny-clip", "open-clip:MODEL/TAG", "file:PATH", *CONTROLS)
+FIXED = ("vectors:random", "vectors:one-hot")
+SOURCES = ("tiny-clip", "open-clip:MODEL/TAG", "file:PATH", *CONTROLS, *FIXED)
+
+
+def is_fixed(language: str) -> bool:
+    """Tell whether a source is a row of numbers a class, without a tower."""
+    return language.partition(":")[0] in ("file", "vectors")
 
 
 def check_source(language: str) -> None:
@@ -89,22 +98,32 @@ def check_alignment(names: Sequence[str], class_names: Sequence[str]) -> None:
 
 def ordered(
     class_names: Sequence[str],
-    order: Literal["aligned", "permuted", "sorted"],
+    order: Order,
     generator: torch.Generator,
 ) -> tuple[str, ...]:
     """Return the name that text k bears, for each label k.
 
     "aligned": the class's own. "permuted": another class's, for every class (the
     control). "sorted": sorted as strings, as one published code does to its names.
+    "lexicographic": the labels are sorted as strings, "0", "1", "10", and the i-th of
+    them gets the i-th name, as another does by its folders.
     """
     names = tuple(class_names)
     if order == "sorted":
         return tuple(sorted(names))
+    if order == "lexicographic":
+        labels = sorted(range(len(names)), key=str)
+        return tuple(names[labels.index(k)] for k in range(len(names)))
     if order == "permuted":  # one cycle through all classes: nobody keeps a name
-        cycle = torch.randperm(len(names), generator=generator).tolist()
-        taken = dict(zip(cycle, cycle[1:] + cycle[:1], strict=True))
-        return tuple(names[taken[k]] for k in range(len(names)))
+        return shuffled(names, generator)
     return names
+
+
+def shuffled(texts: Sequence[str], generator: torch.Generator) -> tuple[str, ...]:
+    """Return the texts moved along one cycle through all: none stays at its place."""
+    cycle = torch.randperm(len(texts), generator=generator).tolist()
+    taken = dict(zip(cycle, cycle[1:] + cycle[:1], strict=True))
+    return tuple(texts[taken[k]] for k in range(len(texts)))
 
 
 def class_vectors(
@@ -112,10 +131,11 @@ def class_vectors(
 ) -> Tensor:
     """Return unit vectors `[K, E]` that know no word, a row a class.
 
-    "random-vectors": uniform on the sphere. "one-hot": all at the same distance.
+    "random-vectors" or "random": uniform on the sphere. "one-hot": all at the same
+    distance.
     Raises `Refused` where K classes do not fit into E equidistant axes.
     """
-    if kind == "random-vectors":
+    if kind in ("random-vectors", "random"):
         drawn = torch.randn(classes, width, generator=generator)
         return F.normalize(drawn, dim=1)
     if classes > width:

@@ -31,7 +31,8 @@ class TextFeatures:
     """Features in the common space, W_text ln_final(transformer), not normalised.
 
     The last of the M tokens bears the class: the mean over the tokens of its name and
-    the end token. The n before it are the context slots, in order.
+    the end token. The n before it are the context slots, in order. Of prompts whose
+    every position is read, the M tokens are all but the start.
     """
 
     tokens: Tensor  # [copies, K, M, E]
@@ -46,6 +47,7 @@ class Places:
     bearing: Tensor  # [K, longest]: tokens of the name, end token, filled up with it
     weight: Tensor  # [K, longest]: of these tokens in their mean, 0 for the filling
     end: Tensor  # [K]
+    every: Tensor | None  # [K, M], where every position is read
 
 
 @dataclass(frozen=True)
@@ -184,20 +186,25 @@ def _run(
 
 def _gather(features: Tensor, places: Places) -> TextFeatures:
     """Return the features at the places, out of `[copies, T, E]`."""
+    pooled = features[:, places.end]
+    if places.every is not None:
+        return TextFeatures(features[:, places.every], pooled)
     weight = places.weight.to(features)
     bearing = features[:, places.bearing]  # [copies, K, longest, E]
     label = torch.einsum("kl,ckle->cke", weight, bearing)
     tokens = torch.cat([features[:, places.slots], label[:, :, None]], dim=2)
-    return TextFeatures(tokens, features[:, places.end])
+    return TextFeatures(tokens, pooled)
 
 
 def _places(prompts: Prompts, paths: list[list[int]]) -> Places:
     """Return the places of prompts whose token l of class k stands at `paths[k][l]`."""
     longest = 1 + max(len(label) for label in prompts.label)
     slots, bearing, weight = [], [], []
-    for path, slot, label in zip(paths, prompts.slots, prompts.label, strict=True):
+    for path, slot, label, end in zip(
+        paths, prompts.slots, prompts.label, prompts.end, strict=True
+    ):
         slots.append([path[position] for position in slot])
-        own = [*(path[position] for position in label), path[-1]]
+        own = [*(path[position] for position in label), path[end]]
         filling = longest - len(own)
         bearing.append(own + own[-1:] * filling)
         weight.append([1 / len(own)] * len(own) + [0.0] * filling)
@@ -205,7 +212,10 @@ def _places(prompts: Prompts, paths: list[list[int]]) -> Places:
         slots=torch.tensor(slots),
         bearing=torch.tensor(bearing),
         weight=torch.tensor(weight, dtype=torch.float64),
-        end=torch.tensor([path[-1] for path in paths]),
+        end=torch.tensor(
+            [path[end] for path, end in zip(paths, prompts.end, strict=True)]
+        ),
+        every=torch.tensor(paths)[:, 1:] if prompts.every else None,
     )
 
 

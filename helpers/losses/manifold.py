@@ -13,11 +13,12 @@ from torch import Tensor
 NEAR = 1e-12  # squared distances below are those of equal rows: no slope there
 
 
-def pairwise_distances(rows: Tensor) -> Tensor:
+def pairwise_distances(rows: Tensor, least_square: float = 0.0) -> Tensor:
     """Return D_ij = ||x_i - x_j||_2, `[B, D]` -> `[B, B]`, float64.
 
     By the Gram matrix, |x_i|^2 + |x_j|^2 - 2 x_i . x_j, which never holds `[B, B, D]`.
-    The diagonal is 0, and where rows are equal the gradient is 0.
+    The diagonal is 0, and where rows are equal the gradient is 0. Squares below
+    `least_square` are raised to it, on the diagonal too: ymLeiFDU/LICO has 1e-4.
     Raises `ValueError` unless rows are `[B, D]`.
     """
     if rows.ndim != 2:
@@ -29,7 +30,8 @@ def pairwise_distances(rows: Tensor) -> Tensor:
     squared = squares[:, None] + squares[None, :] - 2 * x @ x.T
     apart = squared > NEAR
     apart = apart & ~torch.eye(len(x), dtype=torch.bool, device=x.device)
-    return torch.where(apart, squared, 1.0).sqrt() * apart
+    distances = torch.where(apart, squared, 1.0).sqrt() * apart
+    return distances.clamp_min(math.sqrt(least_square)) if least_square else distances
 
 
 def without_self(distances: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from helpers.data.geometry import Crops, crop_images, crop_maps
-from helpers.explain.cam import SMALLEST, check_images
+from helpers.explain.cam import check_images
+from helpers.measure.checks import check_boxes, check_maps, check_saliency
 from helpers.measure.reference_maps import check_masks
 
 SMOOTHING = 1e-6  # of the saliency in all boxes, added to each box
@@ -74,8 +75,8 @@ def ses(moved: Tensor, anew: Tensor) -> Tensor:
     Raises:
         ValueError: shapes that differ, maps under 4 x 4 pixels or not finite.
     """
-    _check_maps(moved)
-    _check_maps(anew)
+    check_maps(moved)
+    check_maps(anew)
     if moved.shape != anew.shape:
         what = f"{list(moved.shape)} and {list(anew.shape)}"
         raise ValueError(f"maps of {what} differ: move the first with crop_maps")
@@ -118,45 +119,51 @@ def self_consistency(
     )
 
 
-def sch(maps: Tensor, masks: Tensor) -> Tensor:
+def sch(maps: Tensor, masks: Tensor, ignored: Tensor | None = None) -> Tensor:
     """Return SCH = sum(H M) / sum(H) (Bartak et al. 2024, eq. 2).
 
     Masks hold the target class alone; the published code takes any labelled pixel.
+    Ignored pixels, of which nobody said what they show, count in neither sum.
 
-    Shapes: maps `[B, H, W]`, masks `[B, H, W]`, bool -> `[B]`. Range: [0, 1]; high is
-    good, `mask_share` is chance. A zero map has 0, as in the code of Bartak et al.; an
-    empty mask has NaN, to be dropped and counted.
+    Shapes: maps, masks and ignored `[B, H, W]`, the latter bool -> `[B]`. Range: [0,
+    1]; high is good, `mask_share` is chance. A map of zeros where it counts has 0, as
+    in the code of Bartak et al.; an empty mask has NaN, to be dropped and counted.
 
     Raises:
         ValueError: shapes that differ, masks that are not bool, maps that are negative,
             not finite or under 4 x 4 pixels.
     """
-    _check_saliency(maps)
+    check_saliency(maps)
     check_masks(masks, (maps.shape[1], maps.shape[2]))
     if len(masks) != len(maps):
         raise ValueError(f"{len(maps)} maps need as many masks, got {len(masks)}")
-    values, inside = _scaled(maps), masks.to(maps.device)
+    counted = _counted(masks, ignored).to(maps.device)
+    values, inside = _scaled(maps) * counted, masks.to(maps.device) & counted
     share = _ratio((values * inside).sum((1, 2)), values.sum((1, 2)))
     return share.where(inside.flatten(1).any(1), math.nan)
 
 
-def sch_skipping_zero(maps: Tensor, masks: Tensor) -> Tensor:
+def sch_skipping_zero(
+    maps: Tensor, masks: Tensor, ignored: Tensor | None = None
+) -> Tensor:
     """Return `sch`, `[B]`, with NaN for a zero map, as CGC (Pillai et al. 2022) skips.
 
     Raises:
         ValueError: as `sch`.
     """
-    return sch(maps, masks).masked_fill(_is_zero(maps), math.nan)
+    found, counted = sch(maps, masks, ignored), _counted(masks, ignored)
+    return found.masked_fill(_is_zero(maps * counted.to(maps.device)), math.nan)
 
 
-def mask_share(masks: Tensor) -> Tensor:
-    """Return the mask's share of the picture, `[B]`: SCH of a uniform map; [0, 1].
+def mask_share(masks: Tensor, ignored: Tensor | None = None) -> Tensor:
+    """Return the mask's share of what counts, `[B]`: SCH of a uniform map; [0, 1].
 
     Raises:
-        ValueError: unless masks are bool `[B, H, W]`.
+        ValueError: unless masks and ignored are bool `[B, H, W]`.
     """
     check_masks(masks)
-    return masks.float().mean((1, 2))
+    counted = _counted(masks, ignored)
+    return (masks & counted).sum((1, 2)) / counted.sum((1, 2))
 
 
 def mosu(maps: Tensor, boxes: Tensor, smoothing: float = SMOOTHING) -> Mosu:
@@ -183,8 +190,8 @@ def mosu(maps: Tensor, boxes: Tensor, smoothing: float = SMOOTHING) -> Mosu:
     Raises:
         ValueError: as `sch`; boxes of another shape or with right before left.
     """
-    _check_saliency(maps)
-    _check_boxes(maps, boxes)
+    check_saliency(maps)
+    check_boxes(maps, boxes)
     if not 0 <= smoothing < math.inf:
         raise ValueError(f"smoothing must be a share of 0 or more, got {smoothing}")
     values = _scaled(maps)
@@ -216,7 +223,7 @@ def gini(maps: Tensor) -> Tensor:
     Raises:
         ValueError: maps that are negative, not finite or under 4 x 4 pixels.
     """
-    _check_saliency(maps)
+    check_saliency(maps)
     rising = _scaled(maps).flatten(1).sort(1).values  # [B, N]
     number = rising.shape[1]
     weights = torch.arange(number, device=maps.device) / number  # [N]
@@ -224,15 +231,17 @@ def gini(maps: Tensor) -> Tensor:
     return _ratio((weights * apart).sum(1), rising.sum(1))
 
 
-def degenerate(maps: Tensor, masks: Tensor, boxes: Tensor) -> dict[str, int]:
+def degenerate(
+    maps: Tensor, masks: Tensor, boxes: Tensor, ignored: Tensor | None = None
+) -> dict[str, int]:
     """Count the pictures for which a score is a convention or left out.
 
-    Shapes: maps `[B, H, W]`, masks `[B, H, W]`, bool, boxes `[B, N, 4]`.
+    Shapes: maps `[B, H, W]`, masks and ignored `[B, H, W]`, bool, boxes `[B, N, 4]`.
 
     Raises:
         ValueError: as `sch` and `mosu`.
     """
-    empty = sch(maps, masks).isnan()
+    empty = sch(maps, masks, ignored).isnan()
     found = mosu(maps, boxes)
     counted = {
         "zero map": _is_zero(maps),
@@ -264,6 +273,16 @@ def _ratio(part: Tensor, whole: Tensor) -> Tensor:
     return part / whole.where(whole > 0, 1)
 
 
+def _counted(masks: Tensor, ignored: Tensor | None) -> Tensor:
+    """Return the pixels that count, `[B, H, W]`, bool: those that are not ignored."""
+    if ignored is None:
+        return torch.ones_like(masks)
+    if ignored.shape != masks.shape or ignored.dtype != torch.bool:
+        got = f"{ignored.dtype} of shape {list(ignored.shape)}"
+        raise ValueError(f"ignored must be bool {list(masks.shape)}, as masks, {got}")
+    return ~ignored
+
+
 def _is_zero(maps: Tensor) -> Tensor:
     """Say which maps are zero everywhere, `[B]`."""
     return ~maps.flatten(1).any(1)
@@ -287,38 +306,3 @@ def _overlapping(corners: Tensor) -> Tensor:
 def _kl(p: Tensor, q: Tensor) -> Tensor:
     """Return sum p log(p / q) in nats, `[B, N]` twice -> `[B]`; 0 log 0 is 0."""
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(1).clamp(min=0)
-
-
-def _check_maps(maps: Tensor) -> None:
-    """Raise a ValueError unless maps are finite `[B, H, W]` of 4 x 4 pixels or more."""
-    if maps.ndim != 3 or not len(maps):
-        raise ValueError(f"maps must be [B, H, W], got {list(maps.shape)}")
-    if min(maps.shape[1:]) < SMALLEST:
-        what = f"maps of {maps.shape[1]} x {maps.shape[2]} pixels are too coarse"
-        raise ValueError(f"{what}: interpolate them to the picture's size")
-    broken = (~maps.isfinite()).flatten(1).any(1).nonzero().flatten().tolist()
-    if broken:
-        raise ValueError(f"the map of picture {broken[0]} is not finite (NaN or inf)")
-
-
-def _check_saliency(maps: Tensor) -> None:
-    """Raise a ValueError unless maps are as `_check_maps` asks, and not negative."""
-    _check_maps(maps)
-    broken = (maps < 0).flatten(1).any(1).nonzero().flatten().tolist()
-    if broken:
-        remedy = "apply ReLU first, or measure by insertion and deletion"
-        raise ValueError(f"the map of picture {broken[0]} is negative: {remedy}")
-
-
-def _check_boxes(maps: Tensor, boxes: Tensor) -> None:
-    """Raise a ValueError unless boxes are `[B, N, 4]` corners, one row a map."""
-    if boxes.ndim != 3 or boxes.shape[2] != 4 or len(boxes) != len(maps):
-        wanted = f"[{len(maps)}, N, 4]"
-        raise ValueError(
-            f"boxes must be {wanted}, one row a map, got {list(boxes.shape)}"
-        )
-    if not (boxes[..., 2:] >= boxes[..., :2]).all():
-        wanted = "(left, top, right, bottom), not (left, top, width, height)"
-        raise ValueError(
-            f"boxes must be {wanted}: right or bottom is too small, or NaN"
-        )

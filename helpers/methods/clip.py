@@ -46,6 +46,10 @@ class ContrastivePairs(pl.LightningModule):
         right = ((image @ text.T).argmax(1) == pair).float().mean()
         return {"loss": loss, "accuracy": right.detach()}
 
+    def kept(self) -> CLIP:
+        """Return the network that the training keeps."""
+        return self.model
+
     def configure_optimizers(self) -> dict:
         """Return Muon with AdamW, each group's rate times `warm_cosine`."""
         optimizer = Muon(

@@ -1,7 +1,8 @@
 """LICO (Lei et al. 2023): L = L_CE + alpha L_MM + beta L_OT."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,10 +11,9 @@ from torch.nn import functional as F
 from helpers.data.catalog import Pictures
 from helpers.losses import manifold, transport
 from helpers.methods.baseline import Baseline
+from helpers.methods.slopes import PROBED, gradient_norm
 from helpers.methods.text_side import Language, Texts, TextSide, unit_rows
 from helpers.settings import Lico
-
-PROBED = 4  # every so many steps the losses are looked into
 
 
 class Term(NamedTuple):
@@ -30,9 +30,14 @@ class LicoClassifier(Baseline):
     """
 
     def __init__(
-        self, method: Lico, pictures: Pictures, language: Language | None, seed: int
+        self,
+        method: Lico,
+        pictures: Pictures,
+        language: Language | None,
+        seed: int,
+        judged_on: Pictures | None = None,
     ) -> None:
-        super().__init__(method, pictures, seed)
+        super().__init__(method, pictures, seed, judged_on)
         self.lico = method
         self.text: TextSide | None = None
         if language is not None and (method.alpha or method.beta):
@@ -43,17 +48,27 @@ class LicoClassifier(Baseline):
             self.model.train()
             self.text = TextSide(method, language, cells, seed)
             with torch.no_grad():
-                everyone = torch.arange(len(language.names))
-                first = self.text.eval().manifold_rows(self.text(), everyone)
+                first = self.text.eval().all_rows(self.text())
             self.text.train()
             self.register_buffer("first_texts", first, persistent=False)
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+    def weights(self) -> list[dict[str, Any]]:
+        """Return the classifier's weights, then those of the text side."""
+        groups = super().weights()
+        if self.text is None:
+            return groups
+        own = [self.text.t] + ([] if self.text.context is None else [self.text.context])
+        others = [w for w in self.text.parameters() if all(w is not one for one in own)]
+        decayed = {} if self.lico.text_decay else {"weight_decay": 0.0}
+        return [*groups, {"params": others}, {"params": own, **decayed}]
+
+    def training_step(self, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the loss of images `[B, 3, H, W]` uint8 with labels `[B]`, and logs.
 
+        The texts are those of the labels, or of captions whose numbers `[B]` follow.
         Gradient norms are those of the weighted losses on the feature maps F.
         """
-        images, labels = batch
+        images, labels, *captions = batch
         features = self.model.features(self.prepared(images))  # [B, C, h, w]
         logits = self.model.head(features.mean((2, 3)))  # [B, K]
         loss = F.cross_entropy(logits, labels)
@@ -62,14 +77,15 @@ class LicoClassifier(Baseline):
         if self.text is None:
             return {"loss": loss, **said}
 
-        texts = self.text(self.global_step)
+        (numbers,) = captions or (labels,)
+        texts, which = self.text.of_batch(numbers, self.global_step)
         maps = features.flatten(2)  # F, [B, C, d']
         weighted = {"ce": loss}
         if self.lico.alpha:
-            term = self.manifold_matching(maps, self.text, texts, labels)
+            term = self.manifold_matching(maps, self.text, texts, which, labels)
             weighted["mm"], said = self.lico.alpha * term.loss, said | term.says
         if self.lico.beta:
-            term = self.optimal_transport(maps, self.text, texts, labels)
+            term = self.optimal_transport(maps, self.text, texts, which)
             weighted["ot"], said = self.lico.beta * term.loss, said | term.says
         if self.probing():
             for name, part in weighted.items():
@@ -82,13 +98,21 @@ class LicoClassifier(Baseline):
         return self.global_step % PROBED == 0
 
     def manifold_matching(
-        self, maps: Tensor, text: TextSide, texts: Texts, labels: Tensor
+        self,
+        maps: Tensor,
+        text: TextSide,
+        texts: Texts,
+        which: Tensor,
+        labels: Tensor,
     ) -> Term:
-        """Return L_MM = (1/B) sum_i KL(A^G_i || A^F_i) of maps F `[B, C, d']`."""
+        """Return L_MM = (1/B) sum_i KL(A^G_i || A^F_i) of maps F `[B, C, d']`.
+
+        Picture i has text `which_i` of the texts; labels are for the logs alone.
+        """
         method, tau = self.lico, text.tau()
         rows = maps.mean(2) if method.mm_image == "pooled" else maps.flatten(1)
         image = self._log_affinity(rows, tau)
-        words = text.manifold_rows(texts, labels)  # G, [B, D]
+        words = text.manifold_rows(texts, which)  # G, [B, D]
         language = self._log_affinity(words, tau)
         divergence = manifold.manifold_loss
         if method.kl_floor:
@@ -98,7 +122,8 @@ class LicoClassifier(Baseline):
         if not self.probing():
             return Term(loss, says)
         with torch.no_grad():
-            start = self._log_affinity(self.first_texts[labels], tau)
+            first = text.picked(self.first_texts[texts.numbers], which)
+            start = self._log_affinity(first, tau)
             says["mm, texts of the start"] = divergence(start, image).mean()
             for name, affinity in (("image", image), ("text", language)):
                 says |= {
@@ -109,16 +134,19 @@ class LicoClassifier(Baseline):
         return Term(loss, says)
 
     def _log_affinity(self, rows: Tensor, tau: Tensor) -> Tensor:
-        distances = manifold.pairwise_distances(unit_rows(rows, self.lico.unit))
-        if not self.lico.diagonal:
+        method = self.lico
+        rows = unit_rows(rows, method.unit)
+        distances = manifold.pairwise_distances(rows, method.least_square)
+        if not method.diagonal:
             distances = manifold.without_self(distances)
-        return manifold.log_affinity(distances, tau.double())
+        tau = tau.double() if method.sign == "near" else -tau.double()
+        return manifold.log_affinity(distances, tau)
 
     def optimal_transport(
-        self, maps: Tensor, text: TextSide, texts: Texts, labels: Tensor
+        self, maps: Tensor, text: TextSide, texts: Texts, which: Tensor
     ) -> Term:
         """Return L_OT = (1/B) sum_i <T_i, C_i> of maps F `[B, C, d']` to texts."""
-        tokens = text.transport_tokens(texts, labels)  # [B, M, d']
+        tokens = text.transport_tokens(texts, which)  # [B, M, d']
         cost = transport.ground_cost(maps, tokens)  # [B, C, M]
         values, plan = self._transported(cost)
         says = {"ot": values.mean().detach()}
@@ -129,7 +157,8 @@ class LicoClassifier(Baseline):
             "plan gain": transport.gain(plan, cost.detach()).mean(),
         }
         if self.lico.ot_text == "tokens":
-            says["class token mass"] = plan[..., -1].sum(1).mean()
+            spoken = text.bears.to(plan.device)[texts.numbers][which]  # [B, M]
+            says["class token mass"] = (plan.sum(1) * spoken).sum(1).mean()
         return Term(values.mean(), says)
 
     def _transported(self, cost: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,14 +175,8 @@ class LicoClassifier(Baseline):
             return solve(cost, method.epsilon)
         through = method.plan_gradient == "through"
         plan = transport.published_plan(
-            cost if through else cost.detach(), method.epsilon
+            cost if through else cost.detach(),
+            method.epsilon,
+            most=method.iterations,
         )
         return (plan * cost).sum((1, 2)), plan.detach()
-
-
-def gradient_norm(loss: Tensor, features: Tensor) -> Tensor:
-    """Return || d loss / d F ||_2 over a batch, 0 where F has no part in it."""
-    if not loss.requires_grad:
-        return loss.new_zeros(())
-    (slope,) = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
-    return loss.new_zeros(()) if slope is None else slope.norm()

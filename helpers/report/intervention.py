@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers.report.margins import is_inert
 
-LOSSES = ("mm", "ot")
+LOSSES = ("mm", "ot", "contrast")
 
 
 def shares(history: pd.DataFrame) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def off_diagonal(history: pd.DataFrame) -> pd.Series:
 
 
 def inert_losses(history: pd.DataFrame) -> tuple[str, ...]:
-    """Return the language losses of a training that did not act, by `margins.is_inert`.
+    """Return the added losses of a training that did not act, by `margins.is_inert`.
 
     An arm with one of them gets no verdict: what it is named for did not happen.
     """

@@ -207,6 +207,23 @@ def of_claim(
     raise KeyError(f"claim '{name}' was not judged: {[c.name for c, _ in rows]}")
 
 
+def parts_of_claim(summary: Summary, name: str) -> pd.DataFrame:
+    """Return a row a comparison and metric of a claim: they must all hold together.
+
+    Raises KeyError if there is no such claim; what the summary lacks is left out.
+    """
+    claims = {claim.name: claim for claim in margins.load().claims}
+    claim = claims[name]
+    found = [
+        (_versus(pair), judge(summary, pair.better, pair.than, metric, _versus(pair)))
+        for metric in claim.metrics
+        for pair in claim.compare
+    ]
+    rows = [(pair, part) for pair, part in found if part is not None]
+    frame = table([(claim, part) for _, part in rows])
+    return frame.assign(claim=[pair for pair, _ in rows])
+
+
 def claims() -> pd.DataFrame:
     """Return the committed claims: what each says, compares and is measured by."""
     return pd.DataFrame(
@@ -238,7 +255,7 @@ def side_by_side(summaries: Mapping[str, Summary]) -> pd.DataFrame:
                     "source": f"{published.NAMES[found.source]}: {found.table}",
                     "data": found.data,
                     "language": "real",
-                    "seeds": "3" if found.interval else "1, or not stated",
+                    "seeds": str(found.runs or "not stated"),
                     "LICO - CE": found.difference,
                     "from": low,
                     "to": high,

@@ -15,16 +15,23 @@ class BasicBlock(nn.Module):
 
     The shortcut is the identity where shape allows it, else option B (`project`: a
     1 x 1 convolution) or option A (every second pixel, zero channels before and after).
+    Dropout, if any, stands between the convolutions (Zagoruyko & Komodakis 2016).
     """
 
     def __init__(
-        self, inside: int, outside: int, stride: int, project: bool = True
+        self,
+        inside: int,
+        outside: int,
+        stride: int,
+        project: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inside, outside, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(outside)
         self.conv2 = nn.Conv2d(outside, outside, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outside)
+        self.dropout = nn.Dropout(dropout)
         self.stride, self.extra = stride, outside - inside
         changes = stride != 1 or self.extra != 0
         self.shortcut: nn.Module | None = None
@@ -37,7 +44,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `[B, inside, H, W]` to `[B, outside, H / stride, W / stride]`."""
         y = F.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
+        y = self.bn2(self.conv2(self.dropout(y)))
         if self.shortcut is not None:
             x = self.shortcut(x)
         elif self.extra or self.stride != 1:
@@ -50,8 +57,8 @@ class BasicBlock(nn.Module):
 class WideningBlock(BasicBlock):
     """A 3 x 3 convolution of the channels it is given, then 1 x 1 to twice as many."""
 
-    def __init__(self, inside: int, outside: int) -> None:
-        super().__init__(inside, outside, stride=1)
+    def __init__(self, inside: int, outside: int, dropout: float = 0.0) -> None:
+        super().__init__(inside, outside, stride=1, dropout=dropout)
         self.conv1 = nn.Conv2d(inside, inside, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(inside)
         self.conv2 = nn.Conv2d(inside, outside, 1, bias=False)
@@ -64,7 +71,9 @@ class SceneResNet(nn.Module):
     with the pixels flattened: the shape of a WideResNet-28-2 on pictures of 32 pixels.
     """
 
-    def __init__(self, classes: int, width: int = 16) -> None:
+    cell = 8  # pixels a side
+
+    def __init__(self, classes: int, width: int = 16, dropout: float = 0.0) -> None:
         super().__init__()
         channels = [width, width, 2 * width, 4 * width]
         self.stem = nn.Sequential(
@@ -72,12 +81,12 @@ class SceneResNet(nn.Module):
         )
         self.blocks = nn.Sequential(
             *(
-                BasicBlock(inside, outside, stride)
+                BasicBlock(inside, outside, stride, dropout=dropout)
                 for inside, outside, stride in zip(
                     channels[:-1], channels[1:], (1, 2, 2), strict=True
                 )
             ),
-            WideningBlock(4 * width, 8 * width),
+            WideningBlock(4 * width, 8 * width, dropout),
         )
         self.head = nn.Linear(8 * width, classes)
 
@@ -97,7 +106,9 @@ class CifarResNet(nn.Module):
     of its weights are those of the checkpoints of akamaster/pytorch_resnet_cifar10.
     """
 
-    def __init__(self, classes: int, depth: int = 20) -> None:
+    cell = 4  # pixels a side
+
+    def __init__(self, classes: int, depth: int = 20, dropout: float = 0.0) -> None:
         super().__init__()
         if (depth - 2) % 6:
             raise ValueError(f"depth {depth} is not 6 n + 2: 20, 32, 44, 56 ...")
@@ -108,7 +119,7 @@ class CifarResNet(nn.Module):
             blocks = []
             for block in range((depth - 2) // 6):
                 step = stride if block == 0 else 1
-                blocks.append(BasicBlock(inside, outside, step, project=False))
+                blocks.append(BasicBlock(inside, outside, step, False, dropout))
                 inside = outside
             self.add_module(f"layer{stage}", nn.Sequential(*blocks))
         self.linear = nn.Linear(64, classes)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers.chapters import training
-from helpers.chapters.training import ARMS, GROUPS, Training
+from helpers.chapters.training import ARMS, CONTRAST, FIXED, GROUPS, Training
 from helpers.report import arms as tables_of
 from helpers.report import ledger
 from helpers.settings import Lico, Refused
@@ -28,9 +28,9 @@ def test_arms_are_presets_with_what_they_change() -> None:
     chapter = Training.of(seeds=[1, 2], few_seeds=[3])
     found = chapter.arms()
     assert list(found) == [arm for group in GROUPS.values() for arm in group]
-    assert set(found) == set(ARMS)
-    assert [len(runs) for runs in found.values()] == [2, 2, *[1] * 10]
-    assert len({run for runs in found.values() for run in runs}) == 14
+    assert set(found) == {"ce", *ARMS, *CONTRAST}
+    assert [len(runs) for runs in found.values()] == [2, 2, *[1] * (len(found) - 2)]
+    assert len({run for runs in found.values() for run in runs}) == len(found) + 2
 
     def method(arm: str) -> Lico:
         method = found[arm][0].method
@@ -82,9 +82,26 @@ def test_what_cannot_be_trained_is_refused_before_training(tmp_path: Path) -> No
     assert "[24, 300] is expected" in refusal(
         language=f"file:{tmp_path}/text.npz", text_width=300
     )
-    assert "leave them out of 'variants'" in refusal(
+    assert "'random-tower' needs a text tower" in refusal(
         language=f"file:{tmp_path}/text.npz", variants=["losses", "controls"]
     )
+    assert "'captions' needs a text tower" in refusal(
+        language=f"file:{tmp_path}/text.npz", variants=["captions"]
+    )
+
+
+def test_controls_of_fixed_features_are_fixed_features() -> None:
+    chapter = Training.of(language="file:text.npz", text_width=300)
+    for arm, source in FIXED.items():
+        method = chapter.method(arm)
+        assert isinstance(method, Lico)
+        assert (method.language, method.text_width) == (source, 300)
+
+
+def test_a_preset_keeps_what_it_sets() -> None:
+    changed = Training.of(epsilon=0.5).method("repro_shared")
+    assert isinstance(changed, Lico)
+    assert changed.epsilon == 1e-4
 
 
 def test_names_out_of_order_are_refused_before_training(tmp_path: Path) -> None:

@@ -196,39 +196,3 @@ def test_the_message_offers_the_nearest_name() -> None:
 def test_a_cue_is_refused_where_there_is_none() -> None:
     with pytest.raises(Refused, match="'cue' is for scenes"):
         catalog.check(DataSettings(name="cifar10", cue=0.5))
-
-
-def test_where_no_download_is_possible_the_file_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from torchvision import datasets
-
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr(datasets.CIFAR10, "download", offline)
-    monkeypatch.setenv("DOES_LANGUAGE_EXPLAIN_HOME", str(tmp_path))
-    with pytest.raises(Refused, match=r"put cifar-10-python.tar.gz there"):
-        catalog.load(DataSettings(name="cifar10", size=32), "test")
-
-
-def test_cifar_files_are_read_in_label_order(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from torchvision import datasets
-
-    class Small:
-        classes = ("airplane", "automobile")
-        targets = (0, 1) * 20
-        filename = "x"
-        data = np.arange(40, dtype=np.uint8)[:, None, None, None].repeat(32, 1)
-        data = data.repeat(32, 2).repeat(3, 3)
-
-        def __init__(self, *_: object, **__: object) -> None:
-            pass
-
-    monkeypatch.setattr(datasets, "CIFAR10", Small)
-    read = folders.read_cifar("cifar10", tmp_path, "train", 6, 32)
-    assert read.class_names == ("airplane", "automobile")
-    assert read.labels.tolist() == [0, 1] * 3
-    assert (read.images[:, 0, 0, 0] % 2 == read.labels).all()

@@ -161,6 +161,42 @@ def test_the_floor_and_the_ceiling_of_sch(masks: Tensor) -> None:
     assert torch.equal(sch((~masks).float(), masks), torch.zeros(5))
 
 
+def test_ignored_pixels_count_neither_above_nor_below_by_hand() -> None:
+    maps = torch.zeros(1, 4, 4)
+    maps[0, 0] = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    masks = torch.zeros(1, 4, 4, dtype=torch.bool)
+    masks[0, :, 2] = True
+    ignored = torch.zeros(1, 4, 4, dtype=torch.bool)
+    ignored[0, 0, 3] = True  # background, of 4
+    assert torch.allclose(sch(maps, masks, ignored), torch.tensor([3 / 6]))
+    assert mask_share(masks, ignored).tolist() == pytest.approx([4 / 15])
+    ignored[0, 1:, 2] = True  # of the object, where the map has nothing
+    assert torch.allclose(sch(maps, masks, ignored), torch.tensor([3 / 6]))
+    assert mask_share(masks, ignored).tolist() == pytest.approx([1 / 12])
+
+
+def test_a_map_on_ignored_pixels_alone_is_a_zero_map(maps: Tensor) -> None:
+    ignored = torch.zeros(5, 12, 10, dtype=torch.bool)
+    ignored[:, 4:] = True
+    masks, maps = ~ignored, maps * ignored
+    assert sch(maps, masks, ignored).tolist() == [0.0] * 5
+    assert sch_skipping_zero(maps, masks, ignored).isnan().all()
+    boxes = torch.tensor([[NONE]] * 5)
+    counted = degenerate(maps, ignored, boxes, ignored)  # no pixel of it is left
+    assert counted["empty mask"] == 5
+    assert mask_share(masks, torch.ones_like(masks)).isnan().all()
+
+
+def test_without_ignored_pixels_all_is_as_before(maps: Tensor, masks: Tensor) -> None:
+    nothing = torch.zeros_like(masks)
+    assert torch.equal(sch(maps, masks, nothing), sch(maps, masks))
+    assert torch.equal(mask_share(masks, nothing), mask_share(masks))
+    uniform = torch.ones_like(maps)
+    ignored = torch.rand(5, 12, 10, generator=stream(0, "ignored")) > 0.8
+    share = mask_share(masks, ignored)
+    torch.testing.assert_close(sch(uniform, masks, ignored), share)
+
+
 def test_zero_maps_and_empty_masks_in_both_conventions(
     maps: Tensor, masks: Tensor
 ) -> None:
@@ -419,6 +455,8 @@ def test_signed_maps_have_an_ses() -> None:
         (lambda: sch(FINE, INSIDE[:, :, :4]), "transform mask and picture together"),
         (lambda: sch(FINE, INSIDE[:1]), "2 maps need as many masks, got 1"),
         (lambda: mask_share(FINE), "masks must be bool"),
+        (lambda: sch(FINE, INSIDE, INSIDE[:1]), r"ignored must be bool \[2, 4, 6\]"),
+        (lambda: mask_share(INSIDE, FINE), "ignored must be bool"),
         (lambda: mosu(FINE, FRAMES[:1]), r"boxes must be \[2, N, 4\].* \[1, 1, 4\]"),
         (lambda: mosu(FINE, FRAMES[0]), "boxes must be"),
         (lambda: mosu(FINE, FRAMES.flip(2)), "not .left, top, width, height"),

@@ -180,7 +180,7 @@ def test_published_numbers_and_their_welch_interval() -> None:
     (found,) = [
         c
         for c in published.contrasts("lico", "ce", "accuracy")
-        if c.source == "bartak2024lico"
+        if (c.source, c.table) == ("bartak2024lico", "Table 4")
     ]
     assert found.difference == pytest.approx(0.816 - 0.8218)
     assert found.interval is not None

@@ -1,0 +1,275 @@
+"""What single differences did to trained networks, as tables and verdicts.
+
+A summary is that of `chapters.which_difference`, the reader's or the committed study's;
+`codes` is one of chapter 03, whose arms are whole codes.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from helpers.chapters.which_difference import CODES
+from helpers.report import factors as effects_of
+from helpers.report import (
+    ledger,
+    margins,
+    published,
+    records,
+    simultaneous,
+    whole_codes,
+)
+from helpers.report.verdict import Verdict, all_of
+from helpers.report.welch import undecidable_sd
+from helpers.settings import Refused
+
+STUDY, TRAINING = "07_which_difference-study", "03_training-study"
+BLAMED = ("OT: silent broadcast", "names sorted")  # by the author response
+PRECISION = ("autocast float16", "autocast and scaler")
+FREE = ("factors", "variants", "few_seeds", "device", "explained")  # see `schedules`
+NONE = {"difference": ["none was trained here"]}  # in place of an empty table
+
+
+def recorded(name: str) -> dict[str, Any] | None:
+    """Return a committed study, or None with one line that says how to make it."""
+    try:
+        return records.load(name)
+    except Refused:
+        chapter = name.removesuffix("-study")
+        print(
+            f"The study of {chapter} is not recorded yet. Make it with: python -m "
+            f"helpers.run {chapter} --profile study --record"
+        )
+        return None
+
+
+def schedules(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Return the parameters in which two summaries differ, seeds and arms apart."""
+    both = one["parameters"], other["parameters"]
+    names = [name for name in both[0] if name in both[1] and name not in FREE]
+    return [name for name in names if both[0][name] != both[1][name]]
+
+
+def wholes(
+    singles: Mapping[str, Any] | None, codes: Mapping[str, Any] | None, metric: str
+) -> list[whole_codes.Whole]:
+    """Return whole codes beside the sum of their differences, if both are recorded.
+
+    Records made with another schedule are not compared.
+    """
+    if singles is None or codes is None or schedules(singles, codes):
+        return []
+    return whole_codes.whole_codes(singles, codes, metric, list(CODES))
+
+
+def precision_table(nothing: effects_of.Nothing) -> pd.DataFrame:
+    """Return the published accuracies with and without float16, as differences.
+
+    Each minus the run with neither, in points. "chance, seeds as here": how often two
+    runs that differ by their seed alone would differ by as much, if the seeds of the
+    published network spread as those of `nothing`. "needs seeds within": the SD over
+    seeds, in points, from which on the difference of two single runs is not clear of 0.
+    """
+    rows = [
+        row
+        for row in published.load()
+        if row.source == "lei2024response" and row.table == "Table 1"
+    ]
+    own = next(row for row in rows if row.arm == "ce, neither")
+    return pd.DataFrame(
+        {
+            "run": row.arm,
+            "top-1, %": 100 * row.mean,
+            "points": 100 * (row.mean - own.mean),
+            "chance, seeds as here": effects_of.chance_of(row.mean - own.mean, nothing),
+            "needs seeds within": 100 * undecidable_sd(row.mean - own.mean, (1, 1)),
+        }
+        for row in rows
+        if row != own
+    )
+
+
+def nothing_table(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the size of changing nothing: a row a metric and kind of difference."""
+    rows = []
+    for metric in effects_of.METRICS:
+        for kind, training in (("language", False), ("training", True)):
+            found = effects_of.changing_nothing(summary, metric, training)
+            if found is not None:
+                rows.append(
+                    {
+                        "metric": margins.metric(metric).label,
+                        "differences of": kind,
+                        "seeds": found.seeds,
+                        "SD of one": found.sd,
+                        "size": found.size,
+                        "from": found.interval[0],
+                        "to": found.interval[1],
+                        "margin": margins.metric(metric).margin,
+                    }
+                )
+    return pd.DataFrame(rows or NONE)
+
+
+def blamed(summary: Mapping[str, Any], own: bool = False) -> list[Verdict]:
+    """Return whether each difference that the response names moves top-1 and SCH.
+
+    By more than changing nothing, the two intervals of a metric holding together; empty
+    where they are not recorded. With `own`, exploratory: only the losses that a
+    difference is of have to act.
+    """
+    found = [
+        one
+        for metric in ("accuracy", "sch")
+        for one in effects_of.effects(summary, metric, BLAMED)
+    ]
+    if own:
+        found = [replace(one, verdict=one.own) for one in found]
+    return [effects_of.beyond_nothing(one) for one in found]
+
+
+def blamed_together(parts: Sequence[Verdict]) -> Verdict | str:
+    """Return the verdict that all of them move their metric, or why there is none."""
+    if len(parts) < 2 * len(BLAMED):
+        return "no verdict: these differences are not recorded for top-1 and SCH"
+    short = [
+        replace(one, claim=one.claim.removesuffix(" by more than changing nothing"))
+        for one in parts
+    ]
+    return all_of(short, "both differences move top-1 and SCH by more than nothing")
+
+
+def in_few_words(found: Verdict) -> str:
+    """Return a verdict's label for a cell, the smallest effect left to its column."""
+    if found.reason.startswith("smallest detectable effect"):
+        return "undecided: too few seeds for the margin"
+    if found.reason.endswith("changing nothing") and found.outcome == "undecided":
+        return "undecided: on both sides of the bar"
+    return found.label
+
+
+def verdict_table(parts: Sequence[Verdict]) -> pd.DataFrame:
+    """Return a row a verdict: what was claimed, the answer, its interval and bar."""
+    if not parts:
+        return pd.DataFrame({"claim": ["none of these was trained"]})
+    return pd.DataFrame(
+        {
+            "claim": one.claim,
+            "verdict": in_few_words(one),
+            "effect": one.estimate,
+            "from": one.interval[0],
+            "to": one.interval[1],
+            "bar": one.margin,
+            "seeds": one.seeds,
+        }
+        for one in parts
+    )
+
+
+def corrected(codes: Mapping[str, Any]) -> list[Verdict]:
+    """Return whether `rebuttal` is better than the code that it corrects."""
+    claim = "rebuttal is better than lico_fact"
+    found = [
+        ledger.judge(codes, ["rebuttal"], ["lico_fact"], metric, claim)
+        for metric in ("accuracy", "sch")
+        if {"rebuttal", "lico_fact"} <= set(codes["arms"])
+    ]
+    return [one for one in found if one is not None]
+
+
+def whole_table(found: Sequence[whole_codes.Whole]) -> pd.DataFrame:
+    """Return a row a whole code: its effect, the sum, and whether the two agree."""
+    if not found:
+        return pd.DataFrame({"code": ["no whole code is recorded with its parts"]})
+    return pd.DataFrame(
+        {
+            "code": one.preset,
+            "differences": len(one.parts),
+            "not recorded": ", ".join(one.missing) or "none",
+            "whole code": one.whole[0],
+            "sum": one.total[0],
+            "whole - sum": one.gap.estimate if one.gap else math.nan,
+            "from": one.gap.interval[0] if one.gap else math.nan,
+            "to": one.gap.interval[1] if one.gap else math.nan,
+            "verdict": in_few_words(one.gap) if one.gap else "—",
+        }
+        for one in found
+    )
+
+
+def effect_table(effects: Sequence[effects_of.Effect]) -> pd.DataFrame:
+    """Return a row an effect: verdict, estimate, simultaneous interval, size.
+
+    "of its own loss" is exploratory: the verdict if only a loss that the difference is
+    of has to act, and not every loss of both arms.
+    """
+    if not effects:
+        return pd.DataFrame(NONE)
+    return pd.DataFrame(
+        {
+            "difference": one.factor.name,
+            "verdict": in_few_words(one.verdict),
+            "effect": one.verdict.estimate,
+            "from": one.verdict.interval[0],
+            "to": one.verdict.interval[1],
+            "of changing nothing": one.ratio,
+            "margin": one.verdict.margin,
+            "smallest effect": one.verdict.smallest_effect,
+            "seeds": one.verdict.seeds,
+            "seeds needed": str(simultaneous.seeds_needed(one, len(effects)) or "—"),
+            "inert": ", ".join(one.inert).upper() or "no",
+            "of its own loss": in_few_words(one.own),
+        }
+        for one in effects_of.ranked(effects)
+    )
+
+
+def largest_table(found: Mapping[str, Sequence[effects_of.Effect]]) -> pd.DataFrame:
+    """Return a row a metric: its largest |t|, and what it must exceed.
+
+    "bar" is the simultaneous one of `margins.yml` (Bonferroni), "by simulation" that of
+    `simultaneous.largest_t`: over it, changing nothing would come once in 20 studies.
+    """
+    rows = []
+    for metric, effects in found.items():
+        known = [(simultaneous.t_value(one), one) for one in effects]
+        known = [pair for pair in known if math.isfinite(pair[0])]
+        if known:
+            size, one = max(known, key=lambda pair: pair[0])
+            count, seeds = len(effects), one.verdict.seeds
+            rows.append(
+                {
+                    "metric": metric,
+                    "differences": count,
+                    "largest |t|": size,
+                    "of": one.factor.name,
+                    "bar": simultaneous.bonferroni_t(count, seeds),
+                    "by simulation": simultaneous.largest_t(count, seeds),
+                }
+            )
+    return pd.DataFrame(rows or NONE)
+
+
+def largest_of_each(
+    summary: Mapping[str, Any], metrics: Sequence[str], names: Sequence[str], most: int
+) -> pd.DataFrame:
+    """Return the largest effects on each metric, in units of changing nothing."""
+    rows = [
+        {
+            "metric": margins.metric(metric).label,
+            "difference": one.factor.name,
+            "effect": one.verdict.estimate,
+            "of changing nothing": one.ratio,
+        }
+        for metric in metrics
+        for one in effects_of.ranked(effects_of.effects(summary, metric, names))[:most]
+    ]
+    return pd.DataFrame(rows or NONE)
+
+
+def optimism_table(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """Return `factors.optimism`, or a line that says it was not trained."""
+    found = effects_of.optimism(summary)
+    return found if len(found) else pd.DataFrame(NONE)

@@ -1,0 +1,179 @@
+"""Chapter 07: from `paper` towards each published code, one difference at a time."""
+
+from typing import Any
+
+import pandas as pd
+import torch
+from pydantic import Field, field_validator
+
+from helpers.chapters.chapter import LicoChapter
+from helpers.chapters.training import rows_of
+from helpers.lab.runs import Run
+from helpers.methods.factors import FACTORS, GROUPS, Factor, factor
+from helpers.methods.presets import (
+    OPEN_IN_REBUTTAL,
+    REPAIRS,
+    differences,
+    preset,
+    switches,
+)
+from helpers.methods.text_side import published_view
+from helpers.report.factors import group_of
+from helpers.settings import RunSettings, nearest
+
+BASELINE, LICO = "ce", "lico"
+# Preset: repository, state, in a column's words.
+CODES = {
+    "authors_jan": "ymLeiFDU/LICO\nJan 2024",
+    "authors_oct": "ymLeiFDU/LICO\nOct 2024",
+    "lico_fact": "robertdvdk/lico-fact\n76ed093",
+    "rebuttal": "author response\n2024",
+    "repro_shared": "konradszewczyk/\nlico-reproduction\nd63b896: shared",
+    "repro_class_specific": "the same:\na context a class",
+    "repro_label_front": "the same:\nname in front",
+}
+# Differences that a code has on one data set alone, so that no preset has them.
+SOMEWHERE = {"names by folder": ("repro_shared",)}
+WHOLE, PART, ELSEWHERE, ABSENT = "yes", "part of another", "CIFAR-100 alone", ""
+
+
+class WhichDifference(LicoChapter):
+    """The parameters of chapter 07."""
+
+    factors: list[str] = Field([], description="differences trained here, or groups")
+
+    @field_validator("factors")
+    @classmethod
+    def known_factors(cls, factors: list[str]) -> list[str]:
+        """Refuse a factor or a group that is unknown or given twice."""
+        known = [*GROUPS, *(one.name for one in FACTORS)]
+        for name in factors:
+            if name not in known:
+                raise ValueError(f"unknown difference '{name}'{nearest(name, known)}")
+        if len(set(_names(factors))) < len(_names(factors)):
+            raise ValueError("give each difference once")
+        return factors
+
+    def arms(self) -> dict[str, list[RunSettings]]:
+        """Return baseline and LICO, and LICO with each factor.
+
+        A factor of the training has a baseline of its own, "ce: NAME".
+        """
+        plain = {
+            BASELINE: self.each(self.data(), self.cross_entropy(), self.seeds),
+            LICO: self.each(self.data(), self.lico("paper"), self.seeds),
+        }
+        for one in self.chosen():
+            if one.training:
+                method = self.cross_entropy(**one.changed)
+                plain[f"{BASELINE}: {one.name}"] = self.each(
+                    self.data(), method, self.seeds
+                )
+            lico = self.lico("paper", **one.changed)
+            plain[one.name] = self.each(self.data(), lico, self.seeds)
+        return plain
+
+    def chosen(self) -> list[Factor]:
+        """Return the factors that this chapter trains."""
+        return [factor(name) for name in _names(self.factors)]
+
+    def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
+        """Return of each run what the claims need, per picture, and its means."""
+        return {"parameters": self.model_dump(), "arms": rows_of(arms)}
+
+
+def _names(factors: list[str]) -> list[str]:
+    """Return the factors of a list of factors and groups."""
+    return [one for name in factors for one in GROUPS.get(name, (name,))]
+
+
+# Which code has which difference
+
+
+def code_table() -> pd.DataFrame:
+    """Return a row a factor, a column a published code: has it, has part, or not.
+
+    "part of another": its switches are there together with those of a larger factor,
+    which stands in its own row.
+    """
+    rows = []
+    for one in FACTORS:
+        row = {"difference": one.name, "group": group_of(one)}
+        rows.append(row | {code: _mark(one, code) for code in CODES})
+    return pd.DataFrame(rows)
+
+
+def _mark(one: Factor, code: str) -> str:
+    if code in SOMEWHERE.get(one.name, ()):
+        return ELSEWHERE
+    if code not in one.codes():
+        return ABSENT
+    larger = [
+        other
+        for other in FACTORS
+        if other.training == one.training
+        and one.changed.items() < other.changed.items()
+        and code in other.codes()
+    ]
+    return PART if larger else WHOLE
+
+
+def in_no_code(table: pd.DataFrame) -> list[str]:
+    """Return the factors that no published code has: readings and remedies."""
+    absent = (table[list(CODES)] == ABSENT).all(axis=1)
+    return list(table.loc[absent, "difference"])
+
+
+def switch_table() -> pd.DataFrame:
+    """Return a row a switch that a code changes: `paper`, then each code's value."""
+    changed = {code: differences(code) for code in CODES}
+    own = switches(preset("paper"))
+    return pd.DataFrame(
+        {
+            "switch": switch,
+            "paper": str(value),
+            **{
+                code: str(row[switch][1]) if switch in row else "·"
+                for code, row in changed.items()
+            },
+        }
+        for switch, value in own.items()
+        if any(switch in row for row in changed.values())
+    )
+
+
+def repairs_table() -> pd.DataFrame:
+    """Return what stops a published code, and what is done here instead."""
+    return pd.DataFrame(
+        {
+            "code": CODES[code].replace("\n", ", "),
+            "fails": one.fails,
+            "here": one.instead,
+        }
+        for code, repairs in REPAIRS.items()
+        for one in repairs
+    )
+
+
+def unrepaired(contexts: int, classes: int, cells: int) -> str:
+    """Return what torch says to the October code's view of n K text rows."""
+    try:
+        shape = tuple(published_view(torch.zeros(contexts * classes, cells)).shape)
+    except RuntimeError as error:
+        return f"{type(error).__name__}: {error}"
+    return f"no error: {shape}"
+
+
+def open_table() -> pd.DataFrame:
+    """Return what the response leaves open: the value taken, and the other readings."""
+    taken = preset("rebuttal")
+    return pd.DataFrame(
+        {
+            "switch": choice.switch,
+            "left open": choice.open_point,
+            "taken": str(getattr(taken, choice.switch)),
+            "because of": choice.source,
+            "other readings": ", ".join(map(str, others)),
+        }
+        for choice, others in OPEN_IN_REBUTTAL.items()
+    )

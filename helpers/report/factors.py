@@ -1,0 +1,307 @@
+"""What one difference does: effects of factors, in units of changing nothing.
+
+A summary is what chapter 07 keeps of its runs, `summary["arms"][arm][seed]`: `ce`,
+`lico` (the preset `paper`), an arm a factor, and "ce: NAME" for factors of the
+training. Arms of equal seeds share initialisation and order of pictures.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from helpers.measure.statistics import (
+    Floats,
+    paired_differences,
+    seed_means,
+    t_interval,
+)
+from helpers.methods.factors import FACTORS, Factor, factor
+from helpers.report import margins
+from helpers.report.ledger import (
+    BASELINE,
+    common_seeds,
+    inert_arms,
+    is_trained_out,
+    scores_of,
+)
+from helpers.report.verdict import Outcome, Verdict, verdict
+
+LICO = "lico"
+METRICS = ("accuracy", "sch", "ses", "mosu", "insertion", "deletion")
+Group = Literal["words", "prompts", "MM", "OT", "training"]
+_WORDS = {"names", "tower"}
+Summary = Mapping[str, Any]
+Pair = tuple[float, float]
+_NOWHERE = (-math.inf, math.inf)
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The effect of changing nothing, on one metric, in its unit."""
+
+    metric: str
+    of: str  # what is done twice
+    seeds: int
+    sd: float  # of one value between seeds
+    interval: Pair  # of `size`, 95 %, by the chi-squared distribution of sd^2
+
+    @property
+    def size(self) -> float:
+        """The SD of the difference of two independent seeds, sqrt(2) sd."""
+        return math.sqrt(2) * self.sd
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a factor does to a metric: an estimate, two intervals, what bars it."""
+
+    factor: Factor
+    each: tuple[float, ...]  # d_s, a value a seed
+    alone: Pair  # the 95 % interval of this effect by itself
+    verdict: Verdict  # its interval holds together with those of all effects shown
+    own: Verdict  # exploratory: barred only where no loss that the factor is of acts
+    nothing: Nothing
+    inert: tuple[str, ...]  # losses inert in `paper` or with the factor
+    trained_out: bool
+
+    @property
+    def ratio(self) -> float:
+        """The estimate in units of changing nothing; NaN where that is not known."""
+        return self.scaled((self.verdict.estimate, 0.0))[0]
+
+    def scaled(self, values: Pair) -> Pair:
+        """Return two values in units of changing nothing."""
+        size = self.nothing.size
+        if not size > 0:
+            return (math.nan, math.nan)
+        return values[0] / size, values[1] / size
+
+
+def group_of(one: Factor) -> Group:
+    """Return what a factor is of: words, prompts, a loss, or the training."""
+    if one.training:
+        return "training"
+    if one.name.startswith("MM:"):
+        return "MM"
+    if one.name.startswith("OT:"):
+        return "OT"
+    return "words" if _WORDS & set(one.changed) else "prompts"
+
+
+def sides(one: Factor) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the arms that are added and those that are taken away.
+
+    LICO(factor) - LICO(paper); of a factor of the training, which moves the baseline
+    too, (LICO - CE)(factor) - (LICO - CE)(paper).
+    """
+    if one.training:
+        return (one.name, BASELINE), (f"{BASELINE}: {one.name}", LICO)
+    return (one.name,), (LICO,)
+
+
+def present(summary: Summary, names: Iterable[str] | None = None) -> list[Factor]:
+    """Return the factors of which a summary has all arms, in the order of `FACTORS`."""
+    wanted = FACTORS if names is None else [factor(name) for name in names]
+    return [
+        one
+        for one in wanted
+        if common_seeds(summary, [*sides(one)[0], *sides(one)[1], BASELINE])
+    ]
+
+
+def differences_of(
+    summary: Summary, better: Sequence[str], than: Sequence[str], metric: str
+) -> Floats:
+    """Return d_s, the sum of arms minus the sum of others, `[seeds]`.
+
+    Each a mean over the pictures on which the score is defined for all of these arms.
+    """
+    seeds = common_seeds(summary, [*better, *than])
+    plus = np.sum([arm_scores(summary, arm, metric, seeds) for arm in better], axis=0)
+    minus = np.sum([arm_scores(summary, arm, metric, seeds) for arm in than], axis=0)
+    return paired_differences(plus, minus)
+
+
+def arm_scores(summary: Summary, arm: str, metric: str, seeds: Sequence[str]) -> Floats:
+    """Return scores `[seeds, pictures]`; raises KeyError if the arm has none."""
+    found = scores_of(summary, arm, metric, seeds)
+    if found is None:
+        raise KeyError(f"arm '{arm}' has no score '{metric}'")
+    return found
+
+
+def has_metric(summary: Summary, metric: str) -> bool:
+    """Tell whether the runs of `paper` have a metric."""
+    seeds = common_seeds(summary, [LICO, BASELINE])
+    return bool(seeds) and scores_of(summary, LICO, metric, seeds) is not None
+
+
+def changing_nothing(
+    summary: Summary, metric: str, training: bool = False
+) -> Nothing | None:
+    """Return how far two trainings of `paper` differ that differ by their seed alone.
+
+    With v_s the mean over pictures of `paper` trained with seed s, two independent
+    seeds differ by v_s - v_r, whose SD is sqrt(2) SD(v). For factors of the training
+    v_s is LICO - CE of seed s, because their effect is a difference of such. SD(v) has
+    n - 1 in its denominator; its interval assumes normal values. None where the
+    metric is missing.
+    """
+    if not has_metric(summary, metric):
+        return None
+    if training:
+        values = differences_of(summary, [LICO], [BASELINE], metric)
+        return _spread(values, metric, "LICO - CE")
+    return seeds_alone(summary, LICO, metric)
+
+
+def seeds_alone(summary: Summary, arm: str, metric: str) -> Nothing:
+    """Return how far two trainings of one arm differ that differ by seed alone."""
+    seeds = common_seeds(summary, [arm, BASELINE])
+    return _spread(seed_means(arm_scores(summary, arm, metric, seeds)), metric, arm)
+
+
+def _spread(values: Floats, metric: str, of: str) -> Nothing:
+    n = len(values)
+    if n < 2:
+        return Nothing(metric, of, n, math.nan, (0.0, math.inf))
+    sd = float(values.std(ddof=1))
+    low, high = (
+        sd * math.sqrt(2 * (n - 1) / stats.chi2.ppf(q, n - 1)) for q in (0.975, 0.025)
+    )
+    return Nothing(metric, of, n, sd, (low, high))
+
+
+def inert_in(summary: Summary, arms: Iterable[str]) -> tuple[str, ...]:
+    """Return the losses that are inert in any run of these arms: "mm", "ot"."""
+    found = [
+        name
+        for arm in arms
+        for row in summary["arms"][arm].values()
+        for name in row.get("intervention", {}).get("inert", "no").split(", ")
+    ]
+    return tuple(sorted(set(found) - {"no"}))
+
+
+def acts(summary: Summary, one: Factor) -> bool:
+    """Tell whether a loss that a factor is of acts, in `paper` or with the factor.
+
+    A factor of a loss is of that loss; any other is of both. If the loss is inert on
+    both sides, the switch changed nothing that acts.
+    """
+    group = group_of(one)
+    own = {group.lower()} if group in ("MM", "OT") else {"mm", "ot"}
+    return any(own - set(inert_in(summary, [arm])) for arm in (LICO, one.name))
+
+
+def effects(
+    summary: Summary, metric: str, names: Iterable[str] | None = None
+) -> list[Effect]:
+    """Return the effect of each factor that a summary has, with its verdict.
+
+    The intervals hold together over all of them, as `margins.yml` has it (Bonferroni:
+    t(1 - .05 / 2k; n - 1) for k effects). A verdict says that LICO with the factor is
+    better than `paper`; it is barred where any loss of either is inert, or where any
+    run is not trained out.
+    """
+    shown = present(summary, names) if has_metric(summary, metric) else []
+    return [_effect(summary, one, metric, len(shown)) for one in shown]
+
+
+def _effect(summary: Summary, one: Factor, metric: str, count: int) -> Effect:
+    better, than = sides(one)
+    arms = [*better, *than, BASELINE]
+    seeds = common_seeds(summary, arms)
+    found = {arm: arm_scores(summary, arm, metric, seeds) for arm in arms}
+    given: dict[str, Any] = {
+        "claim": f"{one.name} is better than paper",
+        "metric": metric,
+        "baseline": found[BASELINE],
+        "trained_out": is_trained_out(summary, arms),
+        "fill": 0.0,
+        "comparisons": count,
+    }
+    both = tuple(found[arm] for arm in better), tuple(found[arm] for arm in than)
+    each = paired_differences(sum(both[0]), sum(both[1]))
+    low, high = t_interval(each, margins.load().inference.confidence)
+    nothing = changing_nothing(summary, metric, one.training)
+    assert nothing is not None
+    return Effect(
+        factor=one,
+        each=tuple(float(d) for d in each),
+        alone=(float(low), float(high)),
+        verdict=verdict(*both, **given, inert=bool(inert_arms(summary, arms))),
+        own=verdict(*both, **given, inert=not acts(summary, one)),
+        nothing=nothing,
+        inert=inert_in(summary, (LICO, one.name)),
+        trained_out=given["trained_out"],
+    )
+
+
+def ranked(effects: Sequence[Effect]) -> list[Effect]:
+    """Return effects by their size in units of changing nothing, the largest first."""
+    return sorted(effects, key=lambda one: -abs(np.nan_to_num(one.ratio)))
+
+
+def beyond_nothing(effect: Effect) -> Verdict:
+    """Judge that a factor moves a metric by more than changing nothing does.
+
+    Supported where the whole interval lies outside +-r, r the size of changing
+    nothing; contradicted where all of it lies inside; what bars the effect's own
+    verdict, or too few seeds, bars this one.
+    """
+    found, bar = effect.verdict, effect.nothing.size
+    low, high = found.interval
+    outcome: Outcome = "undecided"
+    reason = "interval reaches past the size of changing nothing"
+    if found.reason in ("inert", "under-trained"):
+        reason = found.reason
+    elif found.seeds < margins.load().inference.minimal_seeds:
+        reason = f"{found.seeds} seed" + ("s" if found.seeds != 1 else "")
+    elif low > bar or high < -bar:
+        outcome, reason = "supported", "interval beyond changing nothing"
+    elif -bar <= low and high <= bar:
+        outcome, reason = "contradicted", "interval within changing nothing"
+    label = margins.metric(found.metric).label
+    claim = f"{effect.factor.name} moves {label} by more than changing nothing"
+    return replace(found, claim=claim, outcome=outcome, reason=reason, margin=bar)
+
+
+def chance_of(difference: float, nothing: Nothing) -> float:
+    """Return how often two single runs that differ by nothing differ by so much.
+
+    P(|v_s - v_r| >= difference) = 2 P(T > difference / (sqrt(2) SD)), T Student's with
+    n - 1 degrees of freedom, since SD is estimated from n seeds. NaN for one seed.
+    """
+    if not nothing.size > 0:
+        return math.nan
+    return float(2 * stats.t.sf(abs(difference) / nothing.size, nothing.seeds - 1))
+
+
+def optimism(summary: Summary) -> pd.DataFrame:
+    """Return the accuracy of the best test epoch minus that of the best validation one.
+
+    A row for LICO and for CE, with the 95 % interval over seeds. Pictures that choose
+    an epoch cannot judge it: the difference is what choosing on them flatters. It is
+    never part of a verdict.
+    """
+    rows = []
+    for label, before in (("LICO", ""), ("CE", f"{BASELINE}: ")):
+        arms = [f"{before}best {which} epoch" for which in ("test", "validation")]
+        if common_seeds(summary, arms):
+            d = differences_of(summary, arms[:1], arms[1:], "accuracy")
+            mean, low, high = estimate(d)
+            rows.append((label, len(d), mean, low, high))
+    columns = ["network", "seeds", "best test - best validation", "from", "to"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def estimate(d: Floats) -> tuple[float, float, float]:
+    """Return the mean of d_s `[seeds]` and the ends of its 95 % t interval."""
+    low, high = t_interval(d, margins.load().inference.confidence)
+    return float(d.mean()), float(low), float(high)
