@@ -29,6 +29,11 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "captions": ("paper", {"names": "captions"}),
     "shuffled-captions": ("paper", {"names": "shuffled captions"}),
 }
+ARMS |= {  # the controls again, where manifold matching certainly acts
+    f"active-{arm}": ("active", changed)
+    for arm, (_, changed) in ARMS.items()
+    if arm in ("permuted", "random-tower", "random-vectors", "one-hot")
+}
 WITHOUT_WORDS = ("random-tower", "random-vectors", "one-hot")
 # What takes their place where the language is fixed features, without a tower.
 FIXED = {"random-vectors": "vectors:random", "one-hot": "vectors:one-hot"}
@@ -40,6 +45,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("repro_shared", "repro_class_specific", "repro_label_front"),
     ),
     "controls": ("permuted", *WITHOUT_WORDS),
+    "active-controls": tuple(arm for arm in ARMS if arm.startswith("active-")),
     "captions": ("captions", "shuffled-captions"),
     "contrast": CONTRAST,
 }
@@ -55,9 +61,7 @@ class Training(LicoChapter):
     few_seeds: list[NonNegativeInt] = Field(
         [1], min_length=1, description="training seeds of the other arms"
     )
-    variants: list[str] = Field(
-        list(GROUPS), min_length=1, description="arms or groups"
-    )
+    variants: list[str] = Field(["losses"], min_length=1, description="arms or groups")
     alpha: float = Field(10.0, ge=0, description="weight of manifold matching")
     beta: float = Field(1.0, ge=0, description="weight of optimal transport")
     hidden: int = Field(512, ge=1, description="width of the projection h_psi")
@@ -97,8 +101,9 @@ class Training(LicoChapter):
             "language": self.language,
             "text_width": self.text_width,
         }
-        if sources.is_fixed(self.language) and arm in FIXED:
-            changed = {"language": FIXED[arm]}
+        words = arm.removeprefix("active-")
+        if sources.is_fixed(self.language) and words in FIXED:
+            changed = {"language": FIXED[words]}
         own = PRESETS[name]  # what a preset sets, the chapter leaves
         return self.lico(name, **{k: given[k] for k in given.keys() - own} | changed)
 
@@ -108,7 +113,8 @@ class Training(LicoChapter):
         Raises `Refused` where an arm needs a text tower that is not there.
         """
         wanted = _arms_of(self.variants)
-        towers = [arm for arm in wanted if arm in ("random-tower", *GROUPS["captions"])]
+        without = ("random-tower", "active-random-tower", *GROUPS["captions"])
+        towers = [arm for arm in wanted if arm in without]
         if sources.is_fixed(self.language) and towers:
             raise Refused(
                 f"arm '{towers[0]}' needs a text tower, and language={self.language} "

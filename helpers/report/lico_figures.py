@@ -30,10 +30,16 @@ def learning(history: pd.DataFrame) -> Figure:
 
 
 def gradient_shares(histories: Mapping[str, pd.DataFrame]) -> Figure:
-    """Show the gradient shares of MM and OT by epoch, and the bar of the guard."""
+    """Show the gradient shares of the added losses by epoch, and the guard's bar."""
     bar = margins.load().inert.gradient_share
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.6), sharey=True)
-    for axis, loss in zip(axes, intervention.LOSSES, strict=True):
+    known = {
+        loss for frame in histories.values() for loss in intervention.shares(frame)
+    }
+    losses = [loss for loss in intervention.LOSSES if loss in known]
+    figure, axes = plt.subplots(
+        1, len(losses), figsize=(WIDTH, 3.6), sharey=True, squeeze=False
+    )
+    for axis, loss in zip(axes[0], losses, strict=True):
         lines = [
             frame.assign(arm=arm, share=frame[loss].clip(lower=bar / 1e3))
             for arm, history in histories.items()

@@ -25,7 +25,7 @@ SMALL = {
 
 
 def test_arms_are_presets_with_what_they_change() -> None:
-    chapter = Training.of(seeds=[1, 2], few_seeds=[3])
+    chapter = Training.of(seeds=[1, 2], few_seeds=[3], variants=list(GROUPS))
     found = chapter.arms()
     assert list(found) == [arm for group in GROUPS.values() for arm in group]
     assert set(found) == {"ce", *ARMS, *CONTRAST}

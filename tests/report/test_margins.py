@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.chapters.training import ARMS
+from helpers.chapters.training import GROUPS
 from helpers.report import margins
 
 ROOT = Path(__file__).parents[2]
@@ -58,12 +58,14 @@ def test_baseline_sd_is_a_number(sd):
 def test_claims_name_known_metrics_and_arms():
     claims = {claim.name: claim for claim in margins.load().claims}
     named = ["1", "2", "2 (gain)", "3", "3 (interaction)", "language"]
-    assert list(claims) == [*named, "1 (active)", "2 (active)"]
+    named += ["1 (active)", "2 (active)", "cgc", "cgc (three views)", "captions"]
+    assert list(claims) == [*named, "language (active)"]
+    known = {arm for group in GROUPS.values() for arm in group}
     for claim in claims.values():
         assert claim.kind in ("superiority", "non-inferiority")
         assert all(margins.metric(name) for name in claim.metrics)
         for pair in claim.compare:
-            assert {*pair.better, *pair.than} <= set(ARMS)
+            assert {*pair.better, *pair.than} <= known
     assert (claims["1"].metrics, claims["1"].maps) == (("sch",), "grad-cam")
     assert claims["2"].kind == "non-inferiority"
     pairs = [(pair.better[0], pair.than[0]) for pair in claims["3"].compare]
