@@ -281,7 +281,7 @@ row = {
     "SES": moved.ses[0].item(),
 }
 if boxes is not None:
-    row["SCH"] = consistency.sch(saliency, one.masks).item()
+    row["SCH"] = consistency.sch(saliency, one.masks, one.ignored).item()
     found = consistency.mosu(shared, several.boxes)
     row["MOSU"] = found.area_to_saliency.item()
     row["MOSU reversed"] = found.saliency_to_area.item()

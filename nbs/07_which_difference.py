@@ -243,9 +243,7 @@ print("; ".join(language_push.unchanged(rows)))
 # Last, the readings of the response, against its preset `rebuttal`.
 
 # %% mystnb={"figure": {"name": "fig-07-push-open", "caption": "**What the response leaves open.** As {numref}`fig-07-push-codes`, for `rebuttal` and other readings of it; cosines are with `rebuttal`."}, "image": {"alt": "Dot plot with a row for the rebuttal preset and one for each other reading: gradient norms of both losses, and cosines with the preset."}}
-first = rows[rows["row"] == "rebuttal"]
-others = rows[rows["group"] == "rebuttal"]
-factor_figures.push(pd.concat([first, others]))
+factor_figures.push(rows[rows["group"] == "rebuttal"])
 plt.show()
 
 # %% [markdown]
@@ -525,6 +523,10 @@ printed.assign(pictures=(100 * printed["points"]).round(), error=error).pipe(
 )
 
 # %% [markdown]
+# `error` is that of one accuracy, in points. Both runs see the same pictures, so the
+# error of their difference hangs on how many pictures the two disagree about, which
+# was not printed.
+#
 # ```{solution-end}
 # ```
 

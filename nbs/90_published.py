@@ -153,7 +153,8 @@ plt.show()
 # A dot inside its band is a difference that such a study, were it true, would find
 # less often than the power asks for. A line that crosses 0 is no finding of "no
 # difference" either, unless it lies between the margins. The contrasts whose interval
-# is clear of 0, one by one:
+# is clear of 0, one by one, with p as it is, after Holm's correction, and after that at
+# the rounding that suits it least:
 
 # %%
 clear = [one for one in tests if one.evidence != "interval holds 0"]
@@ -191,12 +192,12 @@ tables.show(tables_of.verdicts(tests))
 # other pictures and networks, so they are an idea and no more.
 
 # %%
-tables.show(tables_of.single_runs(singles), digits=4)
+tables.show(tables_of.single_runs(singles))
 
 # %% [markdown]
-# `SD from` and `SD to` span $\sigma^*$ over the contrasts of a row; `some printed` and
-# `each printed` count those that at least one, or every one, of the printed standard
-# deviations of that metric would hide.
+# `hidden by` spans $\sigma^*$ over the contrasts of a row; `by some` and `by each` count
+# those that at least one, or every one, of the printed standard deviations of that
+# metric would hide.
 
 # %% mystnb={"figure": {"name": "fig-90-single", "caption": "**How little chance would do.** For each contrast without a test, the between-run standard deviation from which on it is undecided. Grey bars span the deviations that are printed for the same metric, a tick each: a mark to the left of a tick is hidden by that much noise."}, "image": {"alt": "Rows of marks on a logarithmic axis, one row a metric, marks shaped by document, over grey bars with ticks; many marks lie within or to the left of the bars."}}
 published_figures.single_runs(singles)
@@ -206,7 +207,7 @@ plt.show()
 # The full list:
 
 # %% tags=["hide-output"]
-tables.show(tables_of.untestable(singles), digits=4)
+tables.show(tables_of.untestable(singles))
 
 # %% [markdown]
 # ## The arithmetic of the overall cells
@@ -245,7 +246,7 @@ tables.show(tables_of.turned(published_checks.turned(chapter.sources())))
 # ResNet-18, at the 100 epochs of section 3.3):
 
 # %%
-tables.show(tables_of.products(published_checks.energy()))
+tables.show(tables_of.products(published_checks.energy()), digits=1)
 
 # %% [markdown]
 # ## Text against tables

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from helpers import paths
-from helpers.settings import CrossEntropy, Refused, RunSettings
+from helpers.settings import Cgc, Classifier, CrossEntropy, Lico, Refused, RunSettings
 from helpers.streams import mix, stream
 
 
@@ -34,6 +34,116 @@ def test_nothing_is_converted_in_silence(value: object) -> None:
 
 def test_an_unknown_method() -> None:
     assert "'ce', 'lico', 'cgc', 'tiny-clip'" in refused({"method": {"name": "lico2"}})
+
+
+ROLLED = {"contexts": "rolled", "ot_text": "copies"}
+
+
+@pytest.mark.parametrize(
+    ("values", "line", "remedy"),
+    [
+        (
+            {"contexts": "rolled", "n_ctx": 1},
+            "a rolled context needs n_ctx >= 2",
+            {"n_ctx": 2},
+        ),
+        (
+            {"contexts": "rolled apart", "n_ctx": 1},
+            "a rolled context needs n_ctx >= 2",
+            {"n_ctx": 2},
+        ),
+        (
+            {"ot_text": "copies"},
+            "ot_text='copies' needs contexts='rolled' or 'rolled apart'",
+            {"contexts": "rolled apart"},
+        ),
+        (
+            {"names": "captions", "contexts": "class"},
+            "captions are many: take contexts='shared'",
+            {"contexts": "shared"},
+        ),
+        (
+            {"names": "shuffled captions", **ROLLED},
+            "captions are many: take contexts='shared'",
+            {"contexts": "shared", "ot_text": "tokens"},
+        ),
+        (
+            {"names": "captions", "ot_text": "classes"},
+            "a picture has one caption: take ot_text='tokens' or 'label'",
+            {"ot_text": "label"},
+        ),
+        (
+            {"names": "captions", "mm_labels": "twice"},
+            "a caption has no label: take mm_labels='once'",
+            {"mm_labels": "once"},
+        ),
+        (
+            {"least_square": 1e-4, "unit": False},
+            "least_square is for rows of length 1: take unit=True",
+            {"unit": True},
+        ),
+        (
+            {"plan": "published", "plan_gradient": "envelope"},
+            "an envelope needs the converged plan: take plan='converged'",
+            {"plan": "converged"},
+        ),
+        (
+            {"scaler": True, "precision": "bf16"},
+            "a loss scaler is for precision '16': leave it out",
+            {"precision": "16"},
+        ),
+    ],
+)
+def test_switches_that_do_not_go_together(
+    values: dict, line: str, remedy: dict
+) -> None:
+    """Refused in one line, whose remedy works."""
+    with pytest.raises(Refused) as caught:
+        Lico.of(**values)
+    assert str(caught.value) == line
+    assert Lico.of(**values | remedy)
+    assert line in refused({"method": {"name": "lico"} | values})
+
+
+@pytest.mark.parametrize("kind", [CrossEntropy, Cgc])
+def test_a_scaler_is_for_float16_whatever_the_loss(kind: type[Classifier]) -> None:
+    for precision in ("32", "bf16"):
+        with pytest.raises(Refused, match=r"^a loss scaler is for precision '16'"):
+            kind.of(scaler=True, precision=precision)
+    assert kind.of(scaler=True, precision="16")
+    assert kind.of(precision="16")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"names": "caption"},
+        {"tower": "thawed"},
+        {"contexts": "rolled by i"},
+        {"ctx_std": 0.0},
+        {"text_tokens": "all"},
+        {"mm_labels": "thrice"},
+        {"least_square": -1e-4},
+        {"sign": "plus"},
+        {"ot_text": "class"},
+        {"iterations": 0},
+        {"repairs": "some"},
+        {"schedule": "cosine"},
+        {"padding": "edge"},
+        {"least_area": 0.0},
+        {"least_area": 1.5},
+        {"backbone_dropout": 1.0},
+        {"clip_norm": -1.0},
+        {"precision": "64"},
+        {"ema": 1.0},
+        {"keep": "best"},
+    ],
+    ids=lambda values: " ".join(f"{k}={v}" for k, v in values.items()),
+)
+def test_a_switch_out_of_range_is_named_in_one_line(values: dict) -> None:
+    ((name, value),) = values.items()
+    line = refused({"method": {"name": "lico"} | values})
+    assert f"{name}' = {value!r}: input should" in line
 
 
 def test_settings_are_frozen_and_hashable() -> None:

@@ -45,6 +45,7 @@ def pushes(chapter: WhichDifference, baseline: Run) -> pd.DataFrame:
         for one in FACTORS
         if not one.training
     ]
+    wanted.append(("rebuttal", "rebuttal", "rebuttal", {}))
     wanted += [
         ("rebuttal", f"{choice.switch}: {other}", "rebuttal", {choice.switch: other})
         for choice, others in OPEN_IN_REBUTTAL.items()

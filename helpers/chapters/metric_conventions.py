@@ -33,6 +33,11 @@ PUBLISHED_STEP = 1792  # pixels: 8 rows of 224
 ABSOLUTE = 1e-6  # added to Grad-CAM++'s denominator by pytorch-grad-cam
 
 
+def _sch(saliency: Tensor, pictures: Pictures) -> Tensor:
+    assert pictures.masks is not None
+    return consistency.sch(saliency, pictures.masks, pictures.ignored)
+
+
 def _row(convention: str, score: str, metric: str, here: Any, so: Any) -> dict:
     """Return a row: means over pictures, their difference, and it in margins."""
     first = float(torch.as_tensor(here, dtype=torch.float64).nanmean())
@@ -180,11 +185,11 @@ def about_scores(
     masks, boxes = pictures.masks, pictures.boxes
     if masks is not None:
         for name, maps in ((GRAD_CAM, saliency), (GRAD_CAM_PP, plus), (RISE, rise)):
-            own = masks[: len(maps)]
-            here, so = consistency.sch(maps, own), consistency.sch(lowered(maps), own)
+            own = pictures.first(len(maps))
+            here, so = _sch(maps, own), _sch(lowered(maps), own)
             rows.append(_row(f"least value taken off, {name}", "SCH", "sch", here, so))
-        skipped = consistency.sch_skipping_zero(saliency, masks)
-        here = consistency.sch(saliency, masks)
+        skipped = consistency.sch_skipping_zero(saliency, masks, pictures.ignored)
+        here = _sch(saliency, pictures)
         rows.append(_row("zero maps left out", "SCH", "sch", here, skipped))
     if boxes is not None:
         found = consistency.mosu(saliency, boxes)
@@ -207,12 +212,15 @@ def degenerate_table(maps: Mapping[str, Tensor], pictures: Pictures) -> pd.DataF
     for name, saliency in maps.items():
         row: dict[str, Any] = {"maps of": name, "pictures": len(saliency)}
         if pictures.masks is not None and pictures.boxes is not None:
-            row |= consistency.degenerate(saliency, pictures.masks, pictures.boxes)
+            row |= consistency.degenerate(
+                saliency, pictures.masks, pictures.boxes, pictures.ignored
+            )
         else:
             row["zero map"] = int((~saliency.flatten(1).any(1)).sum())
         if pictures.masks is not None:
-            counted = consistency.sch(saliency, pictures.masks)
-            skipped = consistency.sch_skipping_zero(saliency, pictures.masks)
+            known = (pictures.masks, pictures.ignored)
+            counted = consistency.sch(saliency, *known)
+            skipped = consistency.sch_skipping_zero(saliency, *known)
             row["SCH, zero map is 0"] = float(counted.nanmean())
             row["SCH, left out"] = float(skipped.nanmean())
         rows.append(row)

@@ -220,8 +220,9 @@ def consistency_scores(saliency: Tensor, pictures: Pictures) -> dict[str, Tensor
     """
     found = {"gini": consistency.gini(saliency)}
     if pictures.masks is not None:
-        found["sch"] = consistency.sch(saliency, pictures.masks)
-        found["sch less area"] = found["sch"] - consistency.mask_share(pictures.masks)
+        found["sch"] = consistency.sch(saliency, pictures.masks, pictures.ignored)
+        share = consistency.mask_share(pictures.masks, pictures.ignored)
+        found["sch less area"] = found["sch"] - share
     if pictures.boxes is not None:
         both = consistency.mosu(saliency, pictures.boxes)
         found["mosu"] = both.area_to_saliency

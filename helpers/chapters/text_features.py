@@ -169,7 +169,7 @@ def shape_table(sides: Mapping[str, TextSide], batch: Batch) -> pd.DataFrame:
     """Return a row a preset: the shapes of all that its two losses read of a batch.
 
     "OT meets" is read off the tensor: a batch axis of stride 0 is one set of texts,
-    shown to every picture.
+    shown to every picture, be it of all classes or of the batch.
     """
     rows = []
     for name, side in sides.items():
@@ -178,6 +178,7 @@ def shape_table(sides: Mapping[str, TextSide], batch: Batch) -> pd.DataFrame:
         image = batch.maps.mean(2) if pooled else batch.maps.flatten(1)
         words = side.manifold_rows(texts, batch.labels)
         shared = found.tokens.stride(0) == 0
+        of = "all classes" if side.method.ot_text == "classes" else "the batch"
         rows.append(
             {
                 "preset": name,
@@ -186,7 +187,7 @@ def shape_table(sides: Mapping[str, TextSide], batch: Batch) -> pd.DataFrame:
                 "MM: image": _shape(image),
                 "OT: text": _shape(found.tokens),
                 "OT: cost": _shape(found.cost),
-                "OT meets": "texts of the batch" if shared else "own text",
+                "OT meets": f"texts of {of}" if shared else "own text",
             }
         )
     return pd.DataFrame(rows)

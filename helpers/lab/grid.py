@@ -70,7 +70,7 @@ def _in_order(missing: Sequence[RunSettings]) -> list[RunSettings]:
 
 def _read_once(data: DataSettings, report: Report | None) -> None:
     """Raise `Refused` for a picture or mask of a folder that cannot be used."""
-    if not data.name.startswith("folder:"):
+    if ":" not in data.name:  # a set that is drawn, or checked when it is downloaded
         return
     if report:
         report(f"reading the pictures of {data.name}")

@@ -179,6 +179,7 @@ def _panel(
             fontsize=8,
         )
         axis.set_xlabel(label, fontsize=8.5)
+        axis.set_xticks([])
         return
     reach = max(abs(x) for one in known for x in (one.ratio, *one.scaled(one.alone)))
     reach = 1.1 * max(reach, 1.5)

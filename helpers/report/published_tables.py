@@ -10,19 +10,15 @@ from helpers.report import published
 from helpers.report.published import NAMES, SCORES, Contrast, Published
 from helpers.report.published_checks import Checked, Sum
 from helpers.report.published_checks import turned as turned_pairs
-from helpers.report.published_contrasts import (
-    BASELINE,
-    LICO,
-    Tested,
-    Untested,
-)
+from helpers.report.published_contrasts import BASELINE, LICO, Tested, Untested
 
 CLAIMS = {
-    "1": "maps: lico against ce",
-    "2": "accuracy: lico against ce",
-    "3": "both losses: lico against mm, ot; mm, ot against ce",
-    "none": "of no claim: ot against mm",
+    "1": "1, maps",
+    "2": "2, accuracy",
+    "3": "3, both losses",
+    "none": "none of them",
 }
+SHORT = {key: name.removesuffix(", 2024") for key, name in NAMES.items()}
 METHODS = ("", published.MAPS, "Grad-CAM++", "RISE")
 
 
@@ -34,7 +30,7 @@ def inventory(sources: Sequence[str]) -> pd.DataFrame:
         here = [one for one in rows if (one.source, one.table) == (source, table)]
         found.append(
             {
-                "document": NAMES[source],
+                "document": SHORT[source],
                 "table": table,
                 "data": _joined(one.data for one in here),
                 "numbers": len(here),
@@ -54,9 +50,8 @@ def scope(tests: Sequence[Tested], others: Sequence[Untested]) -> pd.DataFrame:
         if here:
             rows.append(
                 {
-                    "claim": claim,
-                    "about": CLAIMS[claim],
-                    "document": NAMES[source],
+                    "claim": CLAIMS[claim],
+                    "document": SHORT[source],
                     "contrasts": len(here),
                     "the claim's way": sum(p.contrast.gain > 0 for p in here),
                     "can be tested": sum(isinstance(p, Tested) for p in here),
@@ -104,14 +99,13 @@ def families(tests: Sequence[Tested]) -> pd.DataFrame:
         here = [t for t in tests if (t.contrast.source, t.claim) == (source, claim)]
         rows.append(
             {
-                "document": NAMES[source],
-                "claim": claim,
-                "family": CLAIMS[claim],
+                "document": SHORT[source],
+                "claim": CLAIMS[claim],
                 "tests": len(here),
                 "clear of 0": sum(t.test.p < t.level for t in here),
                 "after Holm": sum(t.holm < t.level for t in here),
-                "and any rounding": sum(t.holm_rounded < t.level for t in here),
-                "can see the margin": sum(t.sees_margin is True for t in here),
+                "at any rounding": sum(t.holm_rounded < t.level for t in here),
+                "see the margin": sum(t.sees_margin is True for t in here),
             }
         )
     return pd.DataFrame(rows).sort_values("claim") if rows else pd.DataFrame()
@@ -122,17 +116,16 @@ def contrasts(tests: Iterable[Tested]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "claim": one.claim,
-            "table": one.contrast.table,
+            "table": _unbroken(one.contrast.table),
             "metric": published.metric(one.contrast.metric).label,
-            "A - B": f"{one.contrast.a.arm} - {one.contrast.b.arm}",
-            "difference": one.contrast.difference,
-            "from": one.test.interval[0],
-            "to": one.test.interval[1],
+            "A - B": _pair(one.contrast),
+            "difference": _unbroken(f"{one.contrast.difference:+.4f}"),
+            "interval": _unbroken("{:+.4f}, {:+.4f}".format(*one.test.interval)),
             "detectable": one.detectable,
             "p": one.test.p,
             "Holm": one.holm,
-            "Holm, rounding": one.holm_rounded,
-            "A is": one.reading,
+            "rounded": one.holm_rounded,
+            "A is": _unbroken(one.reading),
         }
         for one in tests
     )
@@ -142,7 +135,7 @@ def verdicts(tests: Sequence[Tested]) -> pd.DataFrame:
     """Return how often this book's rule gives which answer, by claim."""
     counts = Counter((one.claim, one.verdict) for one in tests)
     return pd.DataFrame(
-        {"claim": claim, "verdict": answer, "contrasts": number}
+        {"claim": CLAIMS[claim], "verdict": answer, "contrasts": number}
         for (claim, answer), number in sorted(counts.items())
     )
 
@@ -150,9 +143,9 @@ def verdicts(tests: Sequence[Tested]) -> pd.DataFrame:
 def single_runs(others: Sequence[Untested]) -> pd.DataFrame:
     """Return a row a document and metric: contrasts without a test, what hides them.
 
-    `SD from`, `SD to`: the range of between-run SDs from which on they are undecided;
-    `some printed`, `each printed`: how many of them are, by some or by each of the SDs
-    that are printed for the metric anywhere.
+    `hidden by`: the range of between-run SDs from which on they are undecided; `by
+    some`, `by each`: how many of them are, with some or with each of the SDs that are
+    printed for the metric anywhere.
     """
     groups = dict.fromkeys((p.contrast.source, p.contrast.metric) for p in others)
     rows = []
@@ -165,14 +158,13 @@ def single_runs(others: Sequence[Untested]) -> pd.DataFrame:
         limits = [p.undecidable_sd for p in here]
         rows.append(
             {
-                "document": NAMES[source],
+                "document": SHORT[source],
                 "metric": published.metric(metric).label,
                 "contrasts": len(here),
-                "SD from": min(limits),
-                "SD to": max(limits),
+                "hidden by": _range(limits),
                 "printed SDs": _range(here[0].printed_sds),
-                "some printed": sum(p.share > 0 for p in here),
-                "each printed": sum(p.share == 1 for p in here),
+                "by some": sum(p.share > 0 for p in here),
+                "by each": sum(p.share == 1 for p in here),
             }
         )
     return pd.DataFrame(rows)
@@ -182,15 +174,14 @@ def untestable(others: Iterable[Untested]) -> pd.DataFrame:
     """Return a row a contrast of single runs."""
     return pd.DataFrame(
         {
-            "document": NAMES[one.contrast.source],
+            "document": SHORT[one.contrast.source],
             "table": one.contrast.table,
             "data": one.contrast.data,
             "metric": _named(one.contrast),
-            "A - B": f"{one.contrast.a.arm} - {one.contrast.b.arm}",
-            "difference": one.contrast.difference,
-            "test": "no test possible",
-            "undecided from SD": one.undecidable_sd,
-            "printed SDs over it": f"{one.share:.0%}" if one.printed_sds else "—",
+            "A - B": _pair(one.contrast),
+            "difference": _unbroken(f"{one.contrast.difference:+.4f}"),
+            "test": one.evidence,
+            "hidden by": f"{one.undecidable_sd:.2g}",
         }
         for one in others
     )
@@ -200,12 +191,9 @@ def misfits(sums: Iterable[Sum]) -> pd.DataFrame:
     """Return a row an overall cell that insertion - deletion misses."""
     return pd.DataFrame(
         {
-            "document": NAMES[one.printed.source],
-            "table": one.printed.table,
-            "data": one.printed.data,
-            "maps": one.printed.saliency,
-            "arm": one.printed.arm,
-            "printed": _text(one.printed),
+            "document": SHORT[one.printed.source],
+            "cell": f"{_place(one.printed)}, {one.printed.arm}",
+            "printed": _unbroken(_text(one.printed)),
             "recomputed": f"{one.made:.4g}",
             "units of the last digit": f"{one.units:+.0f}",
         }
@@ -218,13 +206,12 @@ def turned(pairs: Iterable[tuple[Sum, Sum]]) -> pd.DataFrame:
     """Return a row a pair of arms whose order the recomputed scores turn around."""
     return pd.DataFrame(
         {
-            "document": NAMES[one.printed.source],
-            "data": one.printed.data,
-            "maps": one.printed.saliency,
-            "higher as printed": _higher(one, two, one.printed.mean > two.printed.mean),
-            "higher, recomputed": _higher(one, two, one.made > two.made),
+            "document": SHORT[pair[0].printed.source],
+            "cell": _place(pair[0].printed),
+            "higher as printed": max(pair, key=lambda s: s.printed.mean).printed.arm,
+            "higher, recomputed": max(pair, key=lambda s: s.made).printed.arm,
         }
-        for one, two in pairs
+        for pair in pairs
     )
 
 
@@ -246,7 +233,7 @@ def agreement(found: Sequence[Checked]) -> pd.DataFrame:
     """Return a row a document: its statements, and how many its tables bear out."""
     return pd.DataFrame(
         {
-            "document": NAMES[source],
+            "document": SHORT[source],
             "statements": len(here),
             "tables agree": sum(one.agrees is True for one in here),
             "tables disagree": sum(one.agrees is False for one in here),
@@ -258,38 +245,38 @@ def agreement(found: Sequence[Checked]) -> pd.DataFrame:
 
 
 def disagreements(found: Iterable[Checked]) -> pd.DataFrame:
-    """Return a row a cell that says otherwise than the text, with both values."""
-    return pd.DataFrame(
+    """Return a row a statement and table that say otherwise, with both values."""
+    rows = [
         {
-            "document": NAMES[one.statement.source],
-            "section": one.statement.section,
+            "document, section": _where(one),
             "text": f"“{one.statement.quote}”",
-            "asked": one.statement.relation,
+            "so A is": one.statement.relation,
+            "otherwise": f"{len(one.against)} of {len(one.cells)}",
             "cell": _place(cell.value),
-            "value": f"{cell.value.arm}: {_text(cell.value)}",
-            "beside": "; ".join(
-                f"{other.arm}: {_text(other)}" for other in cell.others
-            ),
-            "otherwise": f"{len(one.against)} of {len(one.cells)} cells",
+            "A, B": ", ".join(_value(value) for value in (cell.value, *cell.others)),
         }
         for one in found
         if one.agrees is False
         for cell in one.against
-    )
+    ]
+    frame = pd.DataFrame(rows)
+    if rows:  # a text is shown once, above its first cell
+        words = ["document, section", "text", "so A is", "otherwise"]
+        frame.loc[frame.duplicated(words), words] = ""
+    return frame
 
 
 def statements(found: Iterable[Checked]) -> pd.DataFrame:
     """Return a row a statement: what the text says, and in how many cells it holds."""
     return pd.DataFrame(
         {
-            "document": NAMES[one.statement.source],
-            "section": one.statement.section,
-            "says": f"“{one.statement.quote}”",
-            "tables": ", ".join(one.statement.tables),
+            "document, section": _where(one),
+            "text": f"“{one.statement.quote}”",
+            "so A is": one.statement.relation,
+            "in": ", ".join(one.statement.tables),
             "cells": len(one.cells),
-            "hold": sum(cell.holds is True for cell in one.cells),
-            "say otherwise": len(one.against),
-            "need a test": len(one.untested),
+            "otherwise": len(one.against),
+            "no test": len(one.untested),
         }
         for one in found
     )
@@ -298,6 +285,23 @@ def statements(found: Iterable[Checked]) -> pd.DataFrame:
 def _place(one: Published) -> str:
     label = published.metric(one.metric).label
     return _joined([one.table, one.data, label, one.saliency])
+
+
+def _value(one: Published) -> str:
+    return f"{one.arm} {_unbroken(_text(one))}"
+
+
+def _where(one: Checked) -> str:
+    return f"{SHORT[one.statement.source]}, {one.statement.section}"
+
+
+def _pair(contrast: Contrast) -> str:
+    return _unbroken(f"{contrast.a.arm} − {contrast.b.arm}")
+
+
+def _unbroken(words: str) -> str:
+    """Return words that stay on one line of a narrow column."""
+    return words.replace(" ", "\u00a0").replace("-", "−")
 
 
 def _named(contrast: Contrast) -> str:
@@ -315,12 +319,8 @@ def _text(one: Published) -> str:
     return mean if one.sd is None else f"{mean} ± {one.sd:.{digits}f}"
 
 
-def _higher(one: Sum, two: Sum, first: bool) -> str:
-    return (one if first else two).printed.arm or ""
-
-
 def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.4g} to {max(values):.4g}" if values else "—"
+    return f"{min(values):.2g} to {max(values):.2g}" if values else "—"
 
 
 def _joined(words: Iterable[str | None]) -> str:

@@ -95,18 +95,19 @@ def test_the_scope_counts_the_claims_way() -> None:
     frame = tables_of.scope(ALL.tested(), ALL.untested()).set_index(
         ["claim", "document"]
     )
-    response = frame.loc[("2", "author response, 2024")]
+    response = frame.loc[("2, accuracy", "author response")]
     assert (response["contrasts"], response["the claim's way"]) == (3, 3)
     assert response["can be tested"] == 0
-    losses = frame.loc[("3", "Bartak et al., 2024")]
+    losses = frame.loc[("3, both losses", "Bartak et al.")]
     assert (losses["contrasts"], losses["can be tested"]) == (32, 32)
 
 
 def test_numbers_are_shown_with_their_printed_digits() -> None:
     shown = tables_of.disagreements(ALL.statements())
-    assert "ce: 0.129" in set(shown["value"])
-    assert any("0.9503 ± 0.0023" in text for text in shown["beside"])
-    assert "0.8160" in " ".join(shown["beside"])  # the zero at the end is printed
+    values = " ".join(shown["A, B"]).replace("\u00a0", " ")
+    assert "ce 0.129, ce 0.243 ± 0.006, mm" in values
+    assert "mm 0.9468 ± 0.0039, lico 0.9503 ± 0.0023" in values
+    assert "lico, name in front 0.8045, lico 0.8160" in values  # with the last 0
 
 
 def test_the_files_of_the_page_are_named_with_their_digests() -> None:

@@ -86,8 +86,10 @@ def test_the_table_tells_the_presets_by_their_shapes(clip: nn.Module) -> None:
     assert paper["OT: cost"] == "[16, 10, 13]"
     assert fact["OT: cost"] == "[16, 10, 16]"
     assert rebuttal["OT: cost"] == "[16, 10, 12]"
-    blind = table["OT meets"] == "texts of the batch"
-    assert list(table.index[blind]) == ["lico_fact"]
+    met = table["OT meets"]
+    assert list(table.index[met == "texts of the batch"]) == ["lico_fact"]
+    assert list(table.index[met == "texts of all classes"]) == ["authors_jan"]
+    assert set(met.drop(["lico_fact", "authors_jan"])) == {"own text"}
 
 
 def test_a_text_of_another_shape_is_refused_in_words() -> None:

@@ -121,3 +121,87 @@ def test_rolled_copies_are_equal_and_those_rolled_apart_all_differ() -> None:
 def test_only_one_context_is_rolled(roll: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(ValueError, match="too many values"):
         roll(torch.zeros(2, 5, 3))
+
+
+CAPTIONS = ("two owls", "an owl", "two owls", "Two  owls", "a fox")
+
+
+@pytest.mark.parametrize("position", ["end", "middle", "front"])
+@pytest.mark.parametrize("full_stop", [False, True])
+def test_equal_captions_share_a_prompt(
+    position: text.Position, full_stop: bool
+) -> None:
+    """Equal to the tokenizer, that is; a class of that name would have the same."""
+    prompts, numbers = text.caption_prompts(CAPTIONS, 3, position, full_stop, 24)
+    assert numbers == (0, 1, 0, 0, 2)
+    assert prompts.names == ("two owls", "an owl", "a fox")
+    built = text.build_prompts(prompts.names, 3, position, full_stop, 24)
+    assert prompts == built
+
+
+@pytest.mark.parametrize("full_stop", [False, True])
+def test_a_long_caption_is_cut_at_its_end_and_no_other(full_stop: bool) -> None:
+    words = [
+        *("owl", "fox", "sea", "daisy", "red", "blue"),
+        *("green", "two", "three", "four", "six", "ten"),
+    ]
+    tokens = [tokenizer().encode(word)[0] for word in words]
+    long = " ".join(words)
+    room = 12 - 2 - 4 - full_stop
+    prompts, numbers = text.caption_prompts(
+        [long, "an owl", " ".join(words[:room]), long + " again"],
+        *(4, "middle", full_stop, 12),
+    )
+    stop = [STOP] if full_stop else []
+    row = [START, -1, -2, *tokens[:room], -3, -4, *stop, END]
+    assert len(row) == 12
+    assert list(prompts.rows[0]) == row
+    assert list(prompts.label[0]) == list(range(3, 3 + room))
+    assert prompts.names[0] == long
+    assert numbers == (0, 1, 0, 0)  # what is cut off tells nobody apart
+
+
+def test_captions_without_room_or_without_tokens_are_refused() -> None:
+    line = "contexts = 10 leave no room for a caption among 12 tokens: take contexts <="
+    with pytest.raises(Refused, match=f"^{line} 9$"):
+        text.caption_prompts(["an owl"], 10, "end", False, 12)
+    assert text.caption_prompts(["an owl"], 9, "end", False, 12)
+    with pytest.raises(Refused, match=r"contexts <= 8$"):
+        text.caption_prompts(["an owl"], 9, "end", True, 12)
+    for empty in ("", "  "):
+        with pytest.raises(Refused, match=f"caption '{empty}' has no token: describe"):
+            text.caption_prompts(["an owl", empty], 2, "end", False, 12)
+    with pytest.raises(Refused, match="contexts = 0: a prompt needs one"):
+        text.caption_prompts(["an owl"], 0, "end", False, 12)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_some_prompts_are_the_same_prompts(every: bool) -> None:
+    prompts, _ = text.caption_prompts(CAPTIONS, 3, "middle", True, 24)
+    prompts = text.every_position(prompts) if every else prompts
+    few = text.some(prompts, [2, 0])
+    assert few.names == ("a fox", "two owls")
+    for part in ("rows", "slots", "label", "end"):
+        whole = getattr(prompts, part)
+        assert getattr(few, part) == (whole[2], whole[0])
+    assert (few.contexts, few.length, few.every) == (3, 24, every)
+    assert text.some(prompts, [0, 1, 2]) == prompts
+    assert torch.equal(few.bears(), prompts.bears()[[2, 0]])
+
+
+def test_every_position_is_filled_up_to_the_longest_prompt() -> None:
+    prompts = text.every_position(text.build_prompts(NAMES, 3, "end", False, 24))
+    longest = 1 + 3 + len(URCHIN) + 1
+    assert [len(row) for row in prompts.rows] == [longest] * 2
+    assert prompts.rows[0] == (START, -1, -2, -3, *DAISY, END, 0, 0)
+    assert prompts.rows[1] == (START, -1, -2, -3, *URCHIN, END)
+    assert prompts.end == (3 + len(DAISY) + 1, longest - 1)
+
+
+def test_which_text_tokens_bear_the_class() -> None:
+    """The start is not read; padding bears nothing, nor does a full stop."""
+    prompts = text.build_prompts(NAMES, 2, "middle", True, 24)
+    assert prompts.bears().tolist() == [[False, False, True]] * 2
+    marks = text.every_position(prompts).bears()
+    shown = ["".join("01"[mark] for mark in row) for row in marks.tolist()]
+    assert shown == ["0100100", "0111001"]  # X name X . end (padding)

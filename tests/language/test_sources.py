@@ -79,6 +79,29 @@ def test_orders_of_names() -> None:
         assert all(a != b for a, b in zip(other, NAMES, strict=True))
 
 
+def test_labels_in_the_order_of_strings() -> None:
+    """Of 12 labels "10" and "11" stand third and fourth."""
+    names = tuple("abcdefghijkl")
+    texts = sources.ordered(names, "lexicographic", stream(0))
+    order = sorted(str(label) for label in range(12))
+    assert order[:5] == ["0", "1", "10", "11", "2"]
+    for place, label in enumerate(order):
+        assert texts[int(label)] == names[place]
+    assert "".join(texts) == "abefghijklcd"
+    few = tuple("abcdefghij")  # ten classes or less: nothing moves
+    assert sources.ordered(few, "lexicographic", stream(0)) == few
+
+
+def test_shuffled_texts_are_all_elsewhere() -> None:
+    texts = [str(number) for number in range(9)]
+    for seed in range(20):
+        found = sources.shuffled(texts, stream(seed))
+        assert sorted(found) == texts
+        assert all(a != b for a, b in zip(found, texts, strict=True))
+    assert sources.shuffled(texts, stream(0)) == sources.shuffled(texts, stream(0))
+    assert sources.shuffled(texts, stream(0)) != sources.shuffled(texts, stream(1))
+
+
 def test_vectors_that_know_no_word() -> None:
     drawn = sources.class_vectors("random-vectors", 5, 8, stream(1))
     assert torch.allclose(drawn.norm(dim=1), torch.ones(5))

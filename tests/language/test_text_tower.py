@@ -11,8 +11,10 @@ from helpers.language.prompts import (
     Prompts,
     build_prompts,
     draw_context,
+    every_position,
     rolled,
     rolled_apart,
+    some,
 )
 from helpers.language.tiny_clip import (
     Architecture,
@@ -33,6 +35,7 @@ SIZES = Architecture(
 NAMES = ["daisy", "sea urchin", "sea", "ace of spades", "owl"]  # "sea" begins another
 POSITIONS: list[Position] = ["end", "middle", "front"]
 SLOTS = 5
+(STOP,) = tokenizer().encode(".")
 
 
 def custom_text_clip() -> CustomTextCLIP:
@@ -134,6 +137,81 @@ def test_features_and_gradients_are_those_of_the_padded_prompts(
         )
         assert theirs.abs().max() > 1e-3
         assert (ours - theirs).abs().max() < 1e-10
+
+
+def padded(
+    tower: fast.Tower, prompts: Prompts, number: int, context: Tensor
+) -> tuple[Tensor, Tensor]:
+    """All positions behind the start `[M, E]`, and the end `[E]`, padded to L."""
+    text = tower.text if isinstance(tower, CustomTextCLIP) else tower
+    name, n = tokenizer().encode(prompts.names[number]), len(context)
+    before = prompts.label[0][0] - 1
+    stop = (
+        tokenizer().encode(".") if prompts.rows[0][prompts.end[0] - 1] == STOP else []
+    )
+    ids = [tokenizer().sot_token_id, *name, *stop, tokenizer().eot_token_id]
+    words = [text.token_embedding.weight[key] for key in ids]
+    words[1:1] = context[:before]
+    words[1 + before + len(name) : 1 + before + len(name)] = context[before:]
+    end = len(words) - 1
+    blank = text.token_embedding.weight[0]
+    words += [blank] * (text.context_length - len(words))
+    x = (torch.stack(words) + text.positional_embedding)[None]
+    x = text.ln_final(text.transformer(x, attn_mask=text.attn_mask))[0]
+    x = x @ text.text_projection
+    longest = max(len(tokenizer().encode(name)) for name in prompts.names)
+    return x[1 : 1 + n + longest + len(stop) + 1], x[end]
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("own", [False, True])
+def test_every_position_is_that_of_padded_prompts(
+    tower: fast.Tower, position: Position, own: bool
+) -> None:
+    """Also behind the end token, where a shorter prompt has padding."""
+    prompts = every_position(prompts_of(position))
+    context = contexts(len(NAMES) if own else 2).requires_grad_()
+    if own:
+        found = fast.own_features(tower, prompts, context)
+        pairs = [padded(tower, prompts, k, context[k]) for k in range(len(NAMES))]
+        pairs_of_copies = [pairs]
+    else:
+        found = fast.shared_features(tower, fast.build_trie(prompts), context)
+        pairs_of_copies = [
+            [padded(tower, prompts, k, copy) for k in range(len(NAMES))]
+            for copy in context
+        ]
+    slow = [
+        torch.stack(
+            [torch.stack([pair[part] for pair in copy]) for copy in pairs_of_copies]
+        )
+        for part in (0, 1)
+    ]
+    full_stop = position != "front"
+    assert found.tokens.shape[2] == SLOTS + 3 + full_stop + 1
+    generator = torch.Generator().manual_seed(0)
+    for one, other in zip((found.tokens, found.pooled), slow, strict=True):
+        assert one.shape == other.shape
+        assert (one - other).abs().max() < 1e-10
+        weight = torch.randn(one.shape, generator=generator, dtype=torch.float64)
+        ours, theirs = (
+            torch.autograd.grad((weight * part).sum(), context, retain_graph=True)[0]
+            for part in (one, other)
+        )
+        assert theirs.abs().max() > 1e-3
+        assert (ours - theirs).abs().max() < 1e-10
+
+
+def test_a_trie_of_some_prompts_gives_the_features_of_all(clip: CLIP) -> None:
+    for prompts in (prompts_of("end"), every_position(prompts_of("middle"))):
+        context = contexts(2)
+        whole = fast.shared_features(clip, fast.build_trie(prompts), context)
+        chosen = [3, 0, 2]
+        few = fast.shared_features(
+            clip, fast.build_trie(some(prompts, chosen)), context
+        )
+        torch.testing.assert_close(few.tokens, whole.tokens[:, chosen])
+        torch.testing.assert_close(few.pooled, whole.pooled[:, chosen])
 
 
 def test_shapes(clip: CLIP) -> None:

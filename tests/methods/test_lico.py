@@ -167,6 +167,49 @@ def test_decay_of_prompts_and_temperature_is_a_switch(decay: bool) -> None:
     assert sum(len(group["params"]) for group in groups[1:]) == 6  # t, X, h_psi
 
 
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("paper", {}),
+        ("repro_shared", {"iterations": 5}),
+        ("lico_fact", {"names": "captions", "contexts": "shared"}),
+    ],
+)
+def test_a_step_on_captions_reads_those_of_the_batch_alone(
+    name: str, changed: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tuple(
+        f"{'two' if k % 2 else 'three'} {CLASS_NAMES[k % 7]}" for k in range(24)
+    )
+    module = made(
+        preset(name, **{"names": "captions"} | changed), captions=said
+    ).train()
+    side, pictures = text(module), load(DATA, "train")
+    assert len(side.prompts.names) == len(set(said)) == 14
+    assert module.first_texts.shape[0] == 14
+    assert side.numbers is not None
+    assert [side.prompts.names[k] for k in side.numbers.tolist()] == list(said)
+    read: list[Any] = []
+    kept = module.optimal_transport
+
+    def seen(maps: Tensor, side: TextSide, texts: Any, which: Tensor) -> Any:
+        read.append((texts, which))
+        return kept(maps, side, texts, which)
+
+    monkeypatch.setattr(module, "optimal_transport", seen)
+    chosen = [20, 3, 6, 3]  # 20 and 6 are told alike, and picture 3 is there twice
+    batch = (pictures.images[chosen], pictures.labels[chosen], side.numbers[chosen])
+    step = module.training_step(batch)
+    step["loss"].backward()
+    assert all(value.isfinite() for value in step.values())
+    ((texts, which),) = read
+    assert texts.pooled.shape[:2] == (1, 2)
+    shown = [side.prompts.names[texts.numbers[k]] for k in which.tolist()]
+    assert shown == [said[k] for k in chosen]
+    assert side.context is not None
+    assert side.context.grad.abs().max() > 0
+
+
 def test_gradient_norms_are_those_on_the_feature_maps() -> None:
     features = torch.tensor([[3.0, 4.0]], requires_grad=True)
     assert gradient_norm((features**2).sum() / 2, features).item() == 5
