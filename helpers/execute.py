@@ -36,9 +36,10 @@ class Execution:
 def stamp(chapter: str, parameters: dict[str, Any], profile: str) -> str:
     """Return the hash of all that a chapter's page depends on."""
     records = sorted(paths.records().glob("*.json"))
+    data = sorted((paths.root() / "helpers").rglob("*.yml"))  # margins, published
     source = paths.root() / "nbs" / f"{chapter}.py"
     total = hashlib.sha256()
-    for file in (source, *records):
+    for file in (source, *records, *data):
         total.update(file.name.encode() + file.read_bytes())
     rest = [parameters, profile, everything(), versions()]
     total.update(json.dumps(rest, sort_keys=True).encode())

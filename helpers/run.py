@@ -31,8 +31,6 @@ from helpers.lab.grid import grid
 from helpers.report.provenance import provenance
 from helpers.settings import Refused, nearest
 
-PROFILES = ("smoke", "book", "study")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; a refusal is one line."""
@@ -75,6 +73,11 @@ def chapter_of(name: str, profile: str, parameters: Sequence[str]) -> Chapter:
             raise Refused(f"-p '{text}' has no value: write -p 'name=value'")
         values[key.strip()] = value_of(value.strip())
     return CHAPTERS[name].of(**values)
+
+
+def profiles() -> list[str]:
+    """Return the names of all profiles: a file each, a record is named by it."""
+    return sorted(file.stem for file in (paths.root() / "nbs/profiles").glob("*.yml"))
 
 
 def profile_values(profile: str, chapter: str) -> dict[str, Any]:
@@ -187,7 +190,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a parameter of the chapter, as often as needed; quote brackets",
     )
-    parser.add_argument("--profile", choices=PROFILES, default="book")
+    parser.add_argument("--profile", choices=profiles(), default="book")
     parser.add_argument(
         "--publish",
         nargs="?",

@@ -17,32 +17,17 @@ from helpers.report import (
     ledger,
     margins,
     published,
-    records,
     simultaneous,
     whole_codes,
 )
 from helpers.report.verdict import Verdict, all_of
 from helpers.report.welch import undecidable_sd
-from helpers.settings import Refused
 
 STUDY, TRAINING = "07_which_difference-study", "03_training-study"
 BLAMED = ("OT: silent broadcast", "names sorted")  # by the author response
 PRECISION = ("autocast float16", "autocast and scaler")
 FREE = ("factors", "variants", "few_seeds", "device", "explained")  # see `schedules`
 NONE = {"difference": ["none was trained here"]}  # in place of an empty table
-
-
-def recorded(name: str) -> dict[str, Any] | None:
-    """Return a committed study, or None with one line that says how to make it."""
-    try:
-        return records.load(name)
-    except Refused:
-        chapter = name.removesuffix("-study")
-        print(
-            f"The study of {chapter} is not recorded yet. Make it with: python -m "
-            f"helpers.run {chapter} --profile study --record"
-        )
-        return None
 
 
 def schedules(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ A summary is `summary["arms"][arm][seed]`, as chapters 03 and 06 keep it.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ import pandas as pd
 from scipy import stats
 
 from helpers.chapters.prompt_variants import PUBLISHED, VARIANTS
-from helpers.report import ledger, margins, published, records
+from helpers.report import ledger, margins, published
+from helpers.report.records import NOT_MADE
 from helpers.report.verdict import Verdict, after_holm
-from helpers.settings import Refused
 
 SHARED, BASELINE = "shared, end", "ce"
 METRICS = ("accuracy", "ses", "sch", "mosu")  # in the order of the published table
@@ -25,7 +25,6 @@ PRINTED = {
     "shared, front": "lico, name in front",
 }
 SOURCE, TABLE = "bartak2024lico", "Table 5"
-NOT_MADE = "not recorded"
 
 Summary = Mapping[str, Any]
 
@@ -53,15 +52,6 @@ STATEMENTS = (
 )
 
 
-def recorded(name: str, command: str) -> Summary | None:
-    """Return a committed record, or None, with one line that says how to make it."""
-    try:
-        return records.load(name)
-    except Refused:
-        print(f"The record {name} is not there yet: make it with\n  {command}")
-        return None
-
-
 def published_forms(study: Summary | None) -> Summary | None:
     """Return a record with the arms of the published code and their baseline alone.
 
@@ -73,15 +63,6 @@ def published_forms(study: Summary | None) -> Summary | None:
         print("The study holds no arm of the published code yet.")
         return None
     return {**study, "arms": arms}
-
-
-def of(
-    summary: Summary | None, rows: Callable[[Summary], pd.DataFrame]
-) -> pd.DataFrame:
-    """Return rows of a summary, or one row that says that there is none."""
-    if summary is None:
-        return pd.DataFrame({"record": [NOT_MADE]})
-    return rows(summary)
 
 
 def fourth_run(sd: float, runs: int, confidence: float = 0.95) -> float:

@@ -144,15 +144,19 @@ def prompt_rows(
 
     A token is (what it spells, its kind): "start", "context", "name", "stop", "end".
     """
-    tokens = tiny_clip.tokenizer()
     found: dict[str, list[list[tuple[str, str]]]] = {}
     for place in POSITIONS:
         made = prompts.build_prompts(names, contexts, place, full_stop, CLIP_LENGTH)
-        found[place] = [
-            [_token(key, at in made.label[k], tokens) for at, key in enumerate(row)]
-            for k, row in enumerate(made.rows)
-        ]
+        found[place] = [spelled(made, k) for k in range(len(names))]
     return found
+
+
+def spelled(made: prompts.Prompts, k: int) -> list[tuple[str, str]]:
+    """Return prompt k, a (what it spells, its kind) a token, padding included."""
+    tokens = tiny_clip.tokenizer()
+    return [
+        _token(key, at in made.label[k], tokens) for at, key in enumerate(made.rows[k])
+    ]
 
 
 def _token(key: int, of_name: bool, tokens: Any) -> tuple[str, str]:

@@ -162,13 +162,15 @@ def verdicts(
     carried: pd.DataFrame,
     spread: pd.DataFrame,
     copies: pd.DataFrame,
+    parted: pd.DataFrame,
     names: Mapping[str, Naming],
 ) -> pd.DataFrame:
     """Return the chapter's statements, and whether they hold in what it computed.
 
     `silent` is the shape of a broadcast difference, summed over cells: `[B, C, B]`;
     the others are the results of `shuffled_labels`, `moved_by_batch`, `carriers`,
-    `token_spread`, `copies_table` and `class_names.namings`.
+    `token_spread`, `copies_table`, `text_presets.copy_gradients` and
+    `class_names.namings`.
     """
     rows: list[Check] = []
 
@@ -190,6 +192,7 @@ def verdicts(
     row("broadcast: texts that a picture meets", pictures, pictures, silent[2])
     largest, change = shuffle["largest"], shuffle["a picture"]
     row("lico_fact: labels shuffled", None, 1e-6, largest["lico_fact"])
+    row("authors_jan: labels shuffled", 0, 0, largest["authors_jan"])
     row("paper, trained: labels shuffled", 1e-3, None, change["paper, trained"])
     row("lico_fact: batch of another size", 1e-3, None, moved["lico_fact"])
     row("paper, trained: the same", None, 1e-6, moved["paper, trained"])
@@ -199,6 +202,9 @@ def verdicts(
     row("rolled: copies differ by", 0, 0, rolled["contexts differ"]["rolled"])
     row("rolled: plan entropy", 1 - 1e-4, None, rolled["plan entropy"]["rolled"])
     row("rolled: plan gain", None, 1e-4, rolled["plan gain"]["rolled"])
+    steps = parted[parted["contexts"] == "rolled"].set_index("preset")
+    for name, split in steps["others part by"].items():
+        row(f"{name}: a step parts the other copies by", 0, 0, split)
     apart = rolled["contexts differ"]["rolled apart"]
     row("rolled apart: copies differ by", 1e-6, None, apart)
     for name, count in WRONG.items():

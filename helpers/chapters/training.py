@@ -10,7 +10,8 @@ from pydantic import Field, NonNegativeInt, field_validator
 from helpers.chapters.chapter import LicoChapter
 from helpers.lab.runs import Run
 from helpers.language import sources
-from helpers.methods.presets import CHOICES, PRESETS, differences, preset, title
+from helpers.methods.presets import PRESETS, title
+from helpers.report import arms as tables_of
 from helpers.report import intervention, records
 from helpers.settings import Cgc, Lico, Method, Refused, RunSettings, nearest
 
@@ -172,37 +173,16 @@ def in_one(histories: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def open_choices() -> pd.DataFrame:
-    """Return what the paper leaves open: switch, question, value of `paper`, source."""
-    paper = preset("paper")
-    return pd.DataFrame(
-        {
-            "switch": choice.switch,
-            "left open": choice.open_point,
-            "paper": str(getattr(paper, choice.switch)),
-            "source of the value": choice.source,
-        }
-        for choice in CHOICES
-    )
+def part(record: records.Record | None, *groups: str) -> records.Record | None:
+    """Return a record with the arms of some groups, beside its baseline and LICO.
 
-
-def preset_table() -> pd.DataFrame:
-    """Return a row a switch that a preset changes, a column a preset."""
-    changed = {name: differences(name) for name in PRESETS}
-    switches = dict.fromkeys(key for row in changed.values() for key in row)
-    paper = preset("paper")
-    return pd.DataFrame(
-        {
-            "switch": switch,
-            "paper": str(getattr(paper, switch)),
-            **{
-                name: str(row[switch][1]) if switch in row else "·"
-                for name, row in changed.items()
-                if name != "paper"
-            },
-        }
-        for switch in switches
-    )
+    None where it has none of them; a line names those that it lacks.
+    """
+    wanted = [arm for name in groups for arm in GROUPS[name] if arm not in MAIN]
+    kept = tables_of.only(record, [*MAIN, *wanted])
+    if kept is None or set(kept["arms"]) <= set(MAIN):
+        return None
+    return kept
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -9,6 +9,7 @@ code robertdvdk/lico-fact of Fletcher et al. 2024.
 from dataclasses import dataclass
 from typing import Any
 
+from helpers.language.sources import CONTROLS, FIXED
 from helpers.settings import Classifier, Lico, Refused, nearest
 
 Row = dict[str, Any]
@@ -217,12 +218,17 @@ FREE = {
 
 
 def modified(method: Lico) -> dict[str, Any]:
-    """Return the switches by which a method is no longer its preset, with values."""
+    """Return the switches by which a method is no longer its preset, with values.
+
+    A tower is as good as another; a source that knows no words is not.
+    """
     own = preset(method.preset)
+    wordless = method.language in (*CONTROLS, *FIXED)
     return {
         switch: getattr(method, switch)
         for switch in Lico.model_fields
-        if switch not in FREE and getattr(method, switch) != getattr(own, switch)
+        if getattr(method, switch) != getattr(own, switch)
+        and (switch not in FREE or (switch == "language" and wordless))
     }
 
 

@@ -13,30 +13,66 @@ from helpers.report import intervention
 
 GRAD_CAM = "Grad-CAM"
 BASELINE = "ce"
+NEAR_CEILING = 0.98  # of an accuracy
 Summary = Mapping[str, Any]
 
 
+def only(summary: Summary | None, arms: Sequence[str]) -> Summary | None:
+    """Return a summary with some of its arms alone, in the order asked for.
+
+    None, and a line that says so, where it has none of them but the baseline; the arms
+    that are missing are named in a line as well.
+    """
+    known = {} if summary is None else summary["arms"]
+    there = {arm: known[arm] for arm in arms if arm in known}
+    missing = [arm for arm in arms if arm not in known]
+    if summary is not None and missing:
+        print(f"Not among the arms of this record: {', '.join(missing)}.")
+    if summary is None or not there.keys() - {BASELINE}:
+        return None
+    return {**summary, "arms": there}
+
+
 def accuracy(summary: Summary) -> pd.DataFrame:
-    """Return a row an arm: seeds, top-1 with its SD over them, trained out, inert."""
+    """Return a row an arm: what it is, top-1 with its SD, top-5 or top-2, and marks.
+
+    Means over seeds. "near ceiling": which of the two accuracies are so high that no
+    arm has room to be better; "inert": a loss that did not act in some run.
+    """
     rows = []
     for arm, seeds in summary["arms"].items():
         runs = list(seeds.values())
         tests = np.array([run["accuracy"]["test"] for run in runs])
         kinds = [run["intervention"]["inert"] for run in runs if "intervention" in run]
         silent = sorted({name for text in kinds for name in text.split(", ")} - {"no"})
+        scored = {"top-1": float(tests.mean()), **_top(runs)}
+        near = [name for name, value in scored.items() if value >= NEAR_CEILING]
         rows.append(
             {
                 "arm": arm,
+                "what it is": runs[0].get("method", "—"),
                 "seeds": len(runs),
-                "validation": np.mean([r["accuracy"]["validation"] for r in runs]),
-                "test": tests.mean(),
+                "top-1": scored.pop("top-1"),
                 "SD": tests.std(ddof=1) if len(runs) > 1 else np.nan,
+                **scored,
+                "near ceiling": ", ".join(near) or "no",
+                "validation": np.mean([r["accuracy"]["validation"] for r in runs]),
                 "training": np.mean([run["training_accuracy"] for run in runs]),
                 "trained out": f"{sum(run['trained_out'] for run in runs)} runs",
                 "inert": ", ".join(silent) or "no",
             }
         )
     return pd.DataFrame(rows)
+
+
+def _top(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return top-5 or top-2, the mean over runs; nothing of records without it."""
+    names = [name for name in runs[0]["accuracy"] if name.startswith("top-")]
+    return {
+        name: float(np.mean([run["accuracy"][name] for run in runs]))
+        for name in names
+        if all(name in run["accuracy"] for run in runs)
+    }
 
 
 def interventions(summary: Summary) -> pd.DataFrame:
@@ -46,6 +82,8 @@ def interventions(summary: Summary) -> pd.DataFrame:
         lines = [run["intervention"] for run in seeds.values() if "intervention" in run]
         if lines:
             rows.append({"arm": arm, **intervention.mean_of(lines)})
+    if not rows:
+        return pd.DataFrame({"arm": ["none of them has a loss beside cross-entropy"]})
     frame = pd.DataFrame(rows)
     return frame[[name for name in frame if name != "inert"] + ["inert"]]
 
@@ -72,11 +110,15 @@ def scores(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def seed_to_seed(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
-    """Return the effect of changing nothing: the baseline's SD over seeds, a metric."""
+    """Return the effect of changing nothing: the baseline's SD over seeds, a metric.
+
+    Without the metrics that the record does not have, as SCH where masks are unknown.
+    """
     runs = list(summary["arms"][BASELINE].values())
     values = {"accuracy": [run["accuracy"]["test"] for run in runs]}
     for metric in metrics:
-        values[metric] = [run["means"][GRAD_CAM][metric] for run in runs]
+        if all(metric in run["means"][GRAD_CAM] for run in runs):
+            values[metric] = [run["means"][GRAD_CAM][metric] for run in runs]
     return pd.DataFrame(
         {
             "metric": metric,
@@ -89,7 +131,7 @@ def seed_to_seed(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def differences(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
-    """Return arm minus baseline for each arm, seed and metric, a row each."""
+    """Return arm minus baseline for each arm, seed and metric that is known: a row."""
     base = summary["arms"][BASELINE]
     rows = []
     for arm, seeds in summary["arms"].items():
@@ -97,6 +139,8 @@ def differences(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
             if arm == BASELINE or seed not in base:
                 continue
             for metric in ("accuracy", *metrics):
+                if metric != "accuracy" and metric not in run["means"][GRAD_CAM]:
+                    continue
                 value = _value(run, metric) - _value(base[seed], metric)
                 row = {"arm": arm, "seed": int(seed), "metric": metric}
                 rows.append(row | {"difference": value})

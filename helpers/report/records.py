@@ -3,11 +3,16 @@
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import pandas as pd
 
 from helpers import paths
 from helpers.settings import Refused
+
+NOT_MADE = "not recorded"
+Record = Mapping[str, Any]
 
 
 def load(name: str) -> dict[str, Any]:
@@ -22,6 +27,27 @@ def load(name: str) -> dict[str, Any]:
         hint = f"did you mean '{close[0]}'?" if close else "make it with --record"
         raise Refused(f"record '{name}' is not in {file.parent}: {hint}")
     return json.loads(file.read_text("utf-8"))
+
+
+def recorded(name: str, command: str = "") -> dict[str, Any] | None:
+    """Return the record `CHAPTER-PROFILE`, or None with a line on how to make it.
+
+    `command`: what makes it, where chapter and profile do not say it all.
+    """
+    try:
+        return load(name)
+    except Refused:
+        chapter, _, profile = name.partition("-")
+        usual = f"python -m helpers.run {chapter} --profile {profile} --record"
+        print(f"The record {name} is not there yet. Make it with: {command or usual}")
+        return None
+
+
+def of(record: Record | None, rows: Callable[[Record], pd.DataFrame]) -> pd.DataFrame:
+    """Return rows of a record, or one row that says that there is none."""
+    if record is None:
+        return pd.DataFrame({"record": [NOT_MADE]})
+    return rows(record)
 
 
 def packed(values: Sequence[float | None]) -> str:

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
-from torch import Tensor
 
 from helpers.report.figures import WIDTH
 
@@ -41,7 +40,7 @@ def token_strips(
         top += 0.75
         for row in rows:
             for at, (word, kind) in enumerate(row):
-                _box(axis, at, top, word, KINDS[kind][0])
+                box(axis, at, top, word, KINDS[kind][0])
                 if kind == "context":
                     axis.plot(at + 0.5, top + 0.72, ".", color="#08519c", markersize=4)
             bearing = [at + 0.5 for at, (_, kind) in enumerate(row) if kind == "name"]
@@ -73,64 +72,47 @@ def token_strips(
     return figure
 
 
-def _box(axis: Axes, left: float, top: float, word: str, fill: str) -> None:
+def box(
+    axis: Axes, left: float, top: float, word: str, fill: str, empty: bool = False
+) -> None:
+    """Draw a token as a box of one unit; an empty one has an outline alone."""
     shape = FancyBboxPatch(
         (left + 0.06, top + 0.06),
         0.88,
         0.6,
         boxstyle="round,pad=0,rounding_size=0.12",
         facecolor=fill,
-        edgecolor="white",
+        edgecolor="#aaaaaa" if empty else "white",
+        linestyle=":" if empty else "-",
     )
     axis.add_patch(shape)
     size = 8.0 if len(word) < 6 or word.startswith("$") else 40 / len(word)
     axis.text(left + 0.5, top + 0.38, word, ha="center", va="center", fontsize=size)
 
 
-def texts_met(
-    costs: Mapping[str, Tensor], labels: Sequence[str], own: Sequence[int]
-) -> Figure:
-    """Show which texts each picture's channels pay for, a panel a text side.
-
-    Costs `[B, M]`, the mean over channels. Where M is the batch (the second panel) a
-    ring marks the picture's own text.
-    """
-    figure, axes = plt.subplots(
-        1,
-        len(costs),
-        figsize=(WIDTH, 3.4),
-        sharey=True,
-        width_ratios=[cost.shape[1] for cost in costs.values()],
-    )
-    for axis, (name, cost) in zip(np.atleast_1d(axes), costs.items(), strict=True):
-        values = cost.cpu().numpy()
-        shown = axis.imshow(values, cmap="viridis", aspect="auto")
-        batch = values.shape[1] == len(own)
-        words = [f"$X_{{{j}}}$" for j in range(1, values.shape[1])] + ["class"]
-        ticks = [labels[i] for i in range(len(own))] if batch else words
-        axis.set_xticks(range(values.shape[1]), ticks, rotation=90, fontsize=7)
-        axis.set_yticks(range(len(own)), labels, fontsize=8)
-        if batch:
-            axis.plot(own, range(len(own)), "o", mfc="none", mec="white", markersize=6)
-        axis.set_title(name, fontsize=9)
-        axis.grid(visible=False)
-        bar = figure.colorbar(shown, ax=axis, shrink=0.8, aspect=18)
-        bar.ax.tick_params(labelsize=8)
-    return figure
-
-
 def batch_curves(sizes: pd.DataFrame) -> Figure:
-    """Show the loss of the same pictures, and memory, by the size of the batch."""
-    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.2))
+    """Show the loss of the same pictures, and memory, by the size of the batch.
+
+    Text sides whose two curves are the same to a thousandth are one line.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.9))
     start = sizes.groupby("text side", sort=False)["OT loss"].transform("first")
     frame = sizes.assign(relative=sizes["OT loss"] / start)
-    for axis, column in zip(axes, ("relative", "megabytes"), strict=True):
+    columns = ("relative", "megabytes")
+    alike: dict[tuple[float, ...], list[str]] = {}
+    for name, rows in frame.groupby("text side", sort=False):
+        key = tuple(float(f"{x:.3g}") for c in columns for x in rows[c])
+        alike.setdefault(key, []).append(str(name))
+    named = {name: ", ".join(names) for names in alike.values() for name in names}
+    frame["texts"] = frame["text side"].map(named)
+    frame = frame.drop_duplicates(["texts", "batch"])
+    for axis, column in zip(axes, columns, strict=True):
         sns.lineplot(
             frame,
             x="batch",
             y=column,
-            hue="text side",
-            style="text side",
+            hue="texts",
+            style="texts",
             markers=True,
             ax=axis,
         )
@@ -140,8 +122,12 @@ def batch_curves(sizes: pd.DataFrame) -> Figure:
         axis.set_xlabel("pictures in the batch")
     axes[0].set_ylabel("OT loss of the same pictures,\nin units of the smallest batch")
     axes[1].set(ylabel="megabytes of differences", yscale="log")
-    axes[0].legend_.remove()
-    axes[1].legend(fontsize=7)
+    handles, labels = axes[0].get_legend_handles_labels()
+    for axis in axes:
+        axis.legend_.remove()
+    figure.legend(
+        handles, labels, loc="outside lower center", fontsize=8, frameon=False
+    )
     return figure
 
 
@@ -220,7 +206,11 @@ def token_bars(counts: pd.DataFrame) -> Figure:
     """Show tokens a step for each preset, a panel a data set, on a log scale."""
     sets = list(counts["data set"].unique())
     figure, axes = plt.subplots(
-        1, len(sets), figsize=(WIDTH, 3.4), sharey=True, squeeze=False
+        1,
+        len(sets),
+        figsize=(WIDTH, 0.9 + 0.42 * counts["preset"].nunique()),
+        sharey=True,
+        squeeze=False,
     )
     for axis, name in zip(axes[0], sets, strict=True):
         sns.barplot(

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -22,6 +21,7 @@ from helpers.language.tiny_clip import Architecture, build_tiny_clip
 from helpers.measure.statistics import t_interval
 from helpers.methods.text_side import Language, TextSide
 from helpers.report import prompt_figures
+from helpers.report.records import NOT_MADE
 from helpers.settings import Lico, RunSettings
 
 SMALL = Architecture(text_width=16, heads=2, embed=12)
@@ -388,12 +388,8 @@ def test_differences_are_seed_by_seed() -> None:
     assert len(frame[frame["source"] == "published"]) == 8
 
 
-def test_a_record_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert claims.recorded("no-such-record", "make it") is None
-    assert "make it" in capsys.readouterr().out
-    shown = claims.of(None, pd.DataFrame)
-    assert shown.to_dict("records") == [{"record": claims.NOT_MADE}]
-    assert claims.verdict_on([None], claims.STATEMENTS[0]) == claims.NOT_MADE
+def test_a_study_that_is_not_there() -> None:
+    assert claims.verdict_on([None], claims.STATEMENTS[0]) == NOT_MADE
     assert claims.published_forms(made()) is None
     both = made()
     both["arms"]["repro_shared"] = both["arms"]["ce"]

@@ -270,9 +270,12 @@ def judged(**changed: float) -> dict[str, str]:
     """Return which statements hold, for a page in which all do, but for changes."""
     shuffled = pd.DataFrame(
         {
-            "text side": ["lico_fact", "paper, trained"],
-            "largest": [changed.get("blind", 1e-15), 0.1],
-            "a picture": [1e-16, changed.get("seeing", 0.01)],
+            "text side": ["lico_fact", "authors_jan", "paper, trained"],
+            "largest": [
+                *(changed.get("blind", 1e-15), changed.get("unasked", 0.0)),
+                0.1,
+            ],
+            "a picture": [1e-16, 0.0, changed.get("seeing", 0.01)],
         }
     )
     moved = pd.Series({"lico_fact": 0.01, "paper, trained": 0.0})
@@ -292,6 +295,13 @@ def judged(**changed: float) -> dict[str, str]:
             "plan gain": [changed.get("gain", 0.0), 0.01],
         }
     )
+    parted = pd.DataFrame(
+        {
+            "preset": ["rebuttal", "rebuttal", "authors_oct"],
+            "contexts": ["rolled", "rolled apart", "rolled"],
+            "others part by": [changed.get("parted", 0.0), 1.0, 0.0],
+        }
+    )
     table = text_tokens.verdicts(
         torch.Size([4, 8, 4]),
         shuffled,
@@ -299,6 +309,7 @@ def judged(**changed: float) -> dict[str, str]:
         carried,
         spread,
         copies,
+        parted,
         class_names.namings(),
     )
     return dict(zip(table["property"], table["holds"], strict=True))
@@ -306,13 +317,15 @@ def judged(**changed: float) -> dict[str, str]:
 
 def test_a_page_as_it_should_be_holds() -> None:
     assert set(judged().values()) == {"yes"}
-    assert len(judged()) == 16
+    assert len(judged()) == 19
 
 
 @pytest.mark.parametrize(
     ("change", "value", "says"),
     [
         ("blind", 1e-3, "lico_fact: labels shuffled"),
+        ("unasked", 1e-16, "authors_jan: labels shuffled"),
+        ("parted", 1e-9, "rebuttal: a step parts the other copies by"),
         ("seeing", 1e-4, "paper, trained: labels shuffled"),
         ("leak", 1e-7, "name at the end: context tokens differ by"),
         ("gain", 0.2, "rolled: plan gain"),

@@ -195,15 +195,6 @@ def test_every_code_difference_and_reading_has_a_row(
 # What was trained
 
 
-def test_a_study_that_is_not_there_is_said_in_one_line(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert effects.recorded("07_nothing-study") is None
-    said = capsys.readouterr().out
-    assert "07_nothing --profile study --record" in said
-    assert len(said.strip().splitlines()) == 1
-
-
 def test_records_of_another_schedule_are_not_compared() -> None:
     one = {"parameters": {"epochs": 64, "seeds": [1], "factors": []}, "arms": {}}
     other = {"parameters": {"epochs": 52, "seeds": [1]}, "arms": {}}

@@ -202,6 +202,9 @@ def test_a_step_on_captions_reads_those_of_the_batch_alone(
     step = module.training_step(batch)
     step["loss"].backward()
     assert all(value.isfinite() for value in step.values())
+    if name == "paper":  # no dropout, no shuffle: the texts are those of the start
+        start = step["mm, texts of the start"].item()
+        assert start == pytest.approx(step["mm"].item(), rel=1e-4)
     ((texts, which),) = read
     assert texts.pooled.shape[:2] == (1, 2)
     shown = [side.prompts.names[texts.numbers[k]] for k in which.tolist()]
@@ -215,6 +218,9 @@ def test_gradient_norms_are_those_on_the_feature_maps() -> None:
     assert gradient_norm((features**2).sum() / 2, features).item() == 5
     assert gradient_norm(torch.ones(1, requires_grad=True).sum(), features) == 0
     assert gradient_norm(torch.zeros(()), features) == 0
+    small = torch.full((3,), 1e-3, dtype=torch.float16, requires_grad=True)
+    norm = gradient_norm((small * 1e-4).sum(), small).item()
+    assert norm == pytest.approx(3**0.5 * 1e-4, rel=1e-2)  # its square is under 1e-7
 
 
 @pytest.mark.parametrize("gradient", ["through", "envelope", "detached", "none"])

@@ -250,7 +250,7 @@ def test_an_intervention_by_hand() -> None:
 def test_tables_of_arms() -> None:
     made = summary(lico=0.10)
     frame = arms.accuracy(made)
-    assert frame["test"].tolist() == pytest.approx([0.70, 0.80])
+    assert frame["top-1"].tolist() == pytest.approx([0.70, 0.80])
     scores = arms.scores(made, ["ses", "sch", "mosu"])
     assert scores["map"].tolist() == ["Grad-CAM, ce", "Grad-CAM, lico", "uniform"]
     gaps = arms.differences(made, ["sch"])
