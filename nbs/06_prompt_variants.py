@@ -337,20 +337,17 @@ tables.show(scores(summary))
 # The same from the committed study, where it has been made:
 
 # %%
-study = claims.recorded(
-    "06_prompt_variants-study",
-    "python -m helpers.run 06_prompt_variants --profile study --record",
-)
-tables.show(claims.of(study, tables_of.accuracy))
+study = records.recorded("06_prompt_variants-study")
+tables.show(records.of(study, tables_of.accuracy))
 
 # %%
-tables.show(claims.of(study, tables_of.interventions), digits=4)
+tables.show(records.of(study, tables_of.interventions), digits=4)
 
 # %% [markdown]
 # And its maps:
 
 # %%
-tables.show(claims.of(study, scores))
+tables.show(records.of(study, scores))
 
 # %% [markdown]
 # ## What was published
@@ -406,7 +403,7 @@ tables.show(judged, digits=4)
 by_study = functools.partial(
     claims.verdict_table, statements=claims.STATEMENTS
 )
-tables.show(claims.of(study, by_study), digits=4)
+tables.show(records.of(study, by_study), digits=4)
 
 # %% [markdown]
 # In full, for SCH, the book's first measure of a map: an own context for each class.
@@ -433,7 +430,7 @@ tables.show(claims.verdict_table(summary, against), digits=4)
 
 # %%
 by_study = functools.partial(claims.verdict_table, statements=against)
-tables.show(claims.of(study, by_study), digits=4)
+tables.show(records.of(study, by_study), digits=4)
 
 # %% [markdown]
 # ### The published code
@@ -445,21 +442,18 @@ tables.show(claims.of(study, by_study), digits=4)
 # them:
 
 # %%
-whole = claims.recorded(
-    "03_training-study",
-    "python -m helpers.run 03_training --profile study --record",
-)
+whole = records.recorded("03_training-study")
 forms = claims.published_forms(whole)
-tables.show(claims.of(forms, tables_of.accuracy))
+tables.show(records.of(forms, tables_of.accuracy))
 
 # %%
-tables.show(claims.of(forms, tables_of.interventions), digits=4)
+tables.show(records.of(forms, tables_of.interventions), digits=4)
 
 # %% [markdown]
 # And their maps:
 
 # %%
-tables.show(claims.of(forms, scores))
+tables.show(records.of(forms, scores))
 
 # %% [markdown]
 # ## What deviates, and why

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from helpers.chapters.chapter import LicoChapter
 from helpers.chapters.text_tokens import carriers
@@ -20,7 +21,7 @@ from helpers.lab.runs import Run, needs, train_or_load
 from helpers.language.tiny_clip import tokenizer
 from helpers.losses import manifold
 from helpers.methods.presets import preset
-from helpers.methods.text_side import Language, TextSide, unit_rows
+from helpers.methods.text_side import Language, TextSide
 from helpers.settings import Lico, RunSettings
 from helpers.streams import stream
 
@@ -174,7 +175,8 @@ def name_part(side: TextSide, clip: nn.Module) -> float:
 @torch.no_grad()
 def rows_of_texts(side: TextSide) -> Tensor:
     """Return what manifold matching compares of each class's text, `[K, D]`."""
-    return unit_rows(side.all_rows(side()).double(), side.method.unit)
+    rows = side.all_rows(side()).double()
+    return F.normalize(rows, dim=1) if side.method.unit else rows
 
 
 def carried(sides: Mapping[str, TextSide], clip: nn.Module) -> pd.DataFrame:

@@ -13,25 +13,48 @@ from torch import Tensor
 NEAR = 1e-12  # squared distances below are those of equal rows: no slope there
 
 
-def pairwise_distances(rows: Tensor, least_square: float = 0.0) -> Tensor:
+def pairwise_distances(rows: Tensor) -> Tensor:
     """Return D_ij = ||x_i - x_j||_2, `[B, D]` -> `[B, B]`, float64.
 
     By the Gram matrix, |x_i|^2 + |x_j|^2 - 2 x_i . x_j, which never holds `[B, B, D]`.
-    The diagonal is 0, and where rows are equal the gradient is 0. Squares below
+    The diagonal is 0, and where rows are equal the gradient is 0.
+    Raises `ValueError` unless rows are `[B, D]`.
+    """
+    gram = _gram(rows)
+    squares = gram.diagonal()
+    return _root(squares[:, None] + squares[None, :] - 2 * gram)
+
+
+def unit_distances(rows: Tensor, least_square: float = 0.0) -> Tensor:
+    """Return D_ij = ||x_i / |x_i| - x_j / |x_j|||_2, `[B, D]` -> `[B, B]`, float64.
+
+    sqrt(2 - 2 cos(x_i, x_j)), as `pairwise_distances` of rows of length 1; a row of
+    zeros is at distance sqrt(2) from all others. Range: [0, 2]. Squares below
     `least_square` are raised to it, on the diagonal too: ymLeiFDU/LICO has 1e-4.
     Raises `ValueError` unless rows are `[B, D]`.
     """
+    gram = _gram(rows)
+    squares = gram.diagonal()
+    lengths = squares.where(squares > 0, math.inf).sqrt()
+    distances = _root(2 - 2 * gram / lengths[:, None] / lengths[None, :])
+    return distances.clamp_min(math.sqrt(least_square)) if least_square else distances
+
+
+def _gram(rows: Tensor) -> Tensor:
+    """Return x_i . x_j in float64, or refuse rows that are not `[B, D]`."""
     if rows.ndim != 2:
         raise ValueError(
             f"rows must be [B, D], one a picture, got {list(rows.shape)}: flatten them"
         )
     x = rows.double()
-    squares = x.square().sum(1)  # [B]
-    squared = squares[:, None] + squares[None, :] - 2 * x @ x.T
+    return x @ x.T
+
+
+def _root(squared: Tensor) -> Tensor:
+    """Return the root of squared distances `[B, B]`, 0 with no slope where they are."""
     apart = squared > NEAR
-    apart = apart & ~torch.eye(len(x), dtype=torch.bool, device=x.device)
-    distances = torch.where(apart, squared, 1.0).sqrt() * apart
-    return distances.clamp_min(math.sqrt(least_square)) if least_square else distances
+    apart = apart & ~torch.eye(len(squared), dtype=torch.bool, device=squared.device)
+    return torch.where(apart, squared, 1.0).sqrt() * apart
 
 
 def without_self(distances: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ one that minimises <P, cost> - epsilon H(P), H(P) = -sum P log P (Cuturi 2013).
 gradients in circulation: `transport_cost` is the exact one, `detached_cost` holds P
 fixed, `regularised_cost` adds the entropy, which makes a fixed P exact.
 
-All is computed and returned in float64; gradients flow back in the type that came in.
+Costs are those of the features' own type; all after them is float64, and gradients
+flow back in the type that came in.
 B pictures, C channels, M tokens, d cells of a map.
 """
 
@@ -44,7 +45,7 @@ def ground_cost(maps: Tensor, text: Tensor) -> Tensor:
         got = f"got {list(maps.shape)} and {list(text.shape)}"
         remedy = "one text row a picture is text[:, None]"
         raise ValueError(f"maps must be [B, C, d] and text [B, M, d], {got}: {remedy}")
-    return 2 - 2 * _unit(maps.double()) @ _unit(text.double()).mT
+    return (2 - 2 * _unit(maps) @ _unit(text).mT).double()
 
 
 @torch.no_grad()

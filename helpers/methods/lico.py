@@ -12,7 +12,7 @@ from helpers.data.catalog import Pictures
 from helpers.losses import manifold, transport
 from helpers.methods.baseline import Baseline
 from helpers.methods.slopes import PROBED, gradient_norm
-from helpers.methods.text_side import Language, Texts, TextSide, unit_rows
+from helpers.methods.text_side import Language, Texts, TextSide
 from helpers.settings import Lico
 
 
@@ -135,8 +135,10 @@ class LicoClassifier(Baseline):
 
     def _log_affinity(self, rows: Tensor, tau: Tensor) -> Tensor:
         method = self.lico
-        rows = unit_rows(rows, method.unit)
-        distances = manifold.pairwise_distances(rows, method.least_square)
+        if method.unit:
+            distances = manifold.unit_distances(rows, method.least_square)
+        else:
+            distances = manifold.pairwise_distances(rows)
         if not method.diagonal:
             distances = manifold.without_self(distances)
         tau = tau.double() if method.sign == "near" else -tau.double()

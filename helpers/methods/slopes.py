@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-PROBED = 4  # every so many steps the losses are looked into
+PROBED = 8  # every so many steps the losses are looked into
 
 
 def gradient_norm(loss: Tensor, *maps: Tensor) -> Tensor:

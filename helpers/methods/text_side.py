@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from helpers.language import prompts, text_tower
 from helpers.language.text_tower import TextFeatures
@@ -248,8 +247,3 @@ def published_view(rows: Tensor) -> Tensor:
     its prompts have 12 contexts.
     """
     return rows.view(6, 10, rows.shape[-1])
-
-
-def unit_rows(rows: Tensor, wanted: bool) -> Tensor:
-    """Return rows `[B, D]` scaled to length 1 if wanted."""
-    return F.normalize(rows, dim=1) if wanted else rows

@@ -36,8 +36,12 @@ def off_diagonal(history: pd.DataFrame) -> pd.Series:
 def inert_losses(history: pd.DataFrame) -> tuple[str, ...]:
     """Return the added losses of a training that did not act, by `margins.is_inert`.
 
-    An arm with one of them gets no verdict: what it is named for did not happen.
+    An arm with one of them gets no verdict: what it is named for did not happen. Epochs
+    too short to be looked into say nothing; where the loss diverged, nothing acted.
     """
+    if "ce gradient" in history:
+        unseen = history["ce gradient"].isna() & history["loss"].notna()
+        history = history[~unseen]
     found = shares(history)
     inert = []
     for name in LOSSES:

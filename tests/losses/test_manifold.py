@@ -15,6 +15,35 @@ def slow_distances(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows[:, None] - rows[None, :], dim=2)
 
 
+@pytest.mark.parametrize("least", [0.0, 1e-4])
+def test_distances_of_unit_rows_are_those_of_rows_made_unit(least: float) -> None:
+    generator = torch.Generator().manual_seed(5)
+    rows = 3 * torch.randn(6, 40, generator=generator, dtype=torch.float64)
+    rows[4] = 2 * rows[1]  # the same direction: distance 0, no slope
+    rows.requires_grad_()
+    made = torch.nn.functional.normalize(rows, dim=1)
+    weight = torch.rand(6, 6, generator=generator, dtype=torch.float64)
+    results = []
+    for distances in (
+        manifold.unit_distances(rows, least),
+        manifold.pairwise_distances(made).clamp_min(least**0.5),
+    ):
+        (slope,) = torch.autograd.grad((weight * distances).sum(), rows)
+        results.append((distances.detach(), slope))
+    for one, two in zip(*results, strict=True):
+        assert torch.allclose(one, two, rtol=1e-10, atol=1e-12)
+    assert results[0][0][1, 4] == least**0.5
+
+
+def test_a_row_of_zeros_has_no_direction() -> None:
+    rows = torch.tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)
+    distances = manifold.unit_distances(rows)
+    distances.sum().backward()
+    assert distances[0, 1].item() == pytest.approx(2**0.5)
+    assert rows.grad is not None
+    assert rows.grad.isfinite().all()
+
+
 def slow_loss(text: Tensor, image: Tensor, tau: float | Tensor) -> Tensor:
     total = torch.zeros((), dtype=torch.float64)
     for i in range(len(text)):
