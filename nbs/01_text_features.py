@@ -23,10 +23,11 @@
 # - read every published version of LICO off the shapes of its tensors;
 # - see torch accept a text of the wrong shape in silence, and what the loss no longer
 #   knows;
+# - index by labels twice, and look at which text a picture then meets;
 # - find out which text tokens know the class, and which cannot;
 # - count the class names that sorting put at the wrong label.
 #
-# *Reading: 20 minutes. Running: half a minute once the runs exist, 2 to 4 minutes from
+# *Reading: 25 minutes. Running: half a minute once the runs exist, 2 to 4 minutes from
 # nothing, on two cores.*
 # :::
 #
@@ -83,9 +84,21 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from helpers.chapters import class_names, text_features, text_tokens
+from helpers.chapters import (
+    class_names,
+    text_features,
+    text_presets,
+    text_tokens,
+)
+from helpers.data import catalog
 from helpers.language import prompts, sources, text_tower, tiny_clip
-from helpers.report import figures, records, tables, text_figures
+from helpers.report import (
+    figures,
+    preset_figures,
+    records,
+    tables,
+    text_figures,
+)
 
 figures.theme()
 
@@ -156,25 +169,58 @@ plt.show()
 # pooled feature, ymLeiFDU/LICO of the authors and robertdvdk/lico-fact of
 # {cite:t}`fletcher2024lico`.
 #
+# ## Every preset by its prompt
+#
+# A preset is a published version of LICO as a row of switches: `paper` with two
+# variants, the authors' code of January and of October 2024, lico-fact, its
+# correction by the response (`rebuttal`), and the three forms of lico-reproduction
+# (`repro_...`). Here is the prompt that each makes of one class name. Contexts may
+# belong to all classes or to each, or come in copies; a full stop may follow the name;
+# and a loss may read tokens, their mean, or the end token alone.
+
+# %% mystnb={"figure": {"name": "fig-01-presets", "caption": "**One name in every preset.** Blue dots: each is a text token. Orange dots: the mean over them is one. A number at the end is that of copies, each a prompt of its own."}, "image": {"alt": "Rows of coloured boxes, one row for each group of presets with the same prompt: the name stands at the end, in the middle or in front, and dots below mark the tokens that are read."}}
+presets = chapter.presets(clip)
+one = by_length[0]
+preset_figures.preset_strips(text_presets.prompt_strips(presets, one))
+plt.show()
+
+# %% [markdown]
+# lico-reproduction reads every position behind the start token, as far as the longest
+# prompt goes. A shorter name is then followed by *padding* that is read like a word.
+# The tower looks back only, so a padded position has seen the whole prompt: its
+# feature knows the class, though nothing stands there.
+#
+# In OT every token weighs the same. How much of the plan's mass goes to tokens that
+# know the class, and how much to padding? (The mean over classes.)
+
+# %%
+tables.show(text_presets.read_tokens(presets))
+
+# %% [markdown]
+# With a context of its own for each class all tokens differ between classes, also
+# those that stand before the name: they were drawn apart.
+#
 # ## Every preset by its shapes
 #
-# A preset is a published version of LICO as a row of switches. Each is built here,
-# untrained, and given one batch of a trained classifier's feature maps
+# Each preset is given one batch of a trained classifier's feature maps
 # $F_i \in \mathbb{R}^{C \times d'}$. The table shows what its two losses, manifold
-# matching (MM) and optimal transport (OT), then read.
+# matching (MM) and optimal transport (OT), then read. Nothing but that classifier has
+# been trained.
 
 # %%
 print("feature maps F:", list(seen.first(batch).maps.shape))
-presets = chapter.presets(clip)
 tables.show(text_features.shape_table(presets, seen.first(batch)))
 
 # %% [markdown]
-# `paper` flattens the projected tokens for MM and hands them to OT token by token;
-# `paper_stable` and `active` change how MM weighs distances, which no shape shows.
-# `lico_fact` and `rebuttal` compare pooled features in MM, of pictures and of texts. In OT,
-# `rebuttal` has $n$ copies of the prompt, each with a context of its own, so it
-# encodes $n$ times as many prompts. And `lico_fact` has as many text tokens as there
-# are pictures: the last column says that these are the texts of the whole batch.
+# - `paper` flattens the projected tokens for MM and hands them to OT token by token.
+#   `paper_stable` and `active` change how MM weighs distances, which no shape shows.
+# - `repro_shared`, `repro_class_specific` and `repro_label_front` do the same with
+#   every position, so their $M$ is that of the longest name.
+# - The other four compare pooled features in MM, of pictures and of texts.
+# - `authors_oct` and `rebuttal` have $n$ copies of the prompt in OT, each with a
+#   context, so they encode $n$ times as many prompts.
+# - `authors_jan` gives every picture the texts of all $K$ classes, `lico_fact` those
+#   of the whole batch: the last column says so.
 #
 # ## The silent broadcast
 #
@@ -206,17 +252,17 @@ text_features.refusal(maps, texts)
 
 # %% [markdown]
 # The same on real features. Below, a row is a picture and a column a text that its
-# channels may be sent to.
+# channels may be sent to, in four presets that ask four different questions.
 
-# %% mystnb={"figure": {"name": "fig-01-met", "caption": "**Which texts a picture meets.** Mean cost over channels. Left: the tokens of the picture's own prompt, after training with preset `paper`. Right: the texts of the batch, preset `lico_fact`; a ring marks the text of the picture's own label, which the loss treats as any other."}, "image": {"alt": "Two heat maps with one row a picture. On the left the columns are learnable tokens and the class token, on the right the columns are the classes of the other pictures, with rings along the diagonal."}}
+# %% mystnb={"figure": {"name": "fig-01-met", "caption": "**Which texts a picture meets.** Mean cost over channels: of the tokens of its own prompt (preset `paper`, trained), of copies of its own prompt (`rebuttal`), of all classes (`authors_jan`), of the batch (`lico_fact`). A ring marks the text of the picture's own label, which the loss treats as any other."}, "image": {"alt": "Four heat maps with one row a picture. The columns are tokens, copies of a prompt, all classes, and the classes of the other pictures; in the last two, rings mark the picture's own class."}}
 few = seen.first(12)
-sides = {"paper, trained": trained, "lico_fact": presets["lico_fact"]}
-costs = {
-    name: text_features.transported(side, few).cost.mean(1)
-    for name, side in sides.items()
+asked = ("rebuttal", "authors_jan", "lico_fact")
+sides = {"paper, trained": trained} | {name: presets[name] for name in asked}
+panels = {
+    name: text_presets.met(side, few, names) for name, side in sides.items()
 }
 titles = [names[k] for k in few.labels.tolist()]
-text_figures.texts_met(costs, titles, range(len(titles)))
+preset_figures.texts_met(panels, titles)
 plt.show()
 
 # %% [markdown]
@@ -225,21 +271,31 @@ plt.show()
 # In the second form of equation {eq}`eq-01-broadcast` the texts carry no index of the
 # picture. Shuffle the labels of the batch: the same texts stand in another order, the
 # transport sends the same mass to each, and the loss cannot change but for rounding.
-# So exchange the labels at random, ten times, and compare. *A picture* is the mean
-# relative change of the loss of a picture that got another class's label, *largest*
-# the largest of these; *the batch* is the median change of the mean over all pictures,
-# where rises and falls cancel.
+# The code ymLeiFDU/LICO of January 2024 gets there by another way: the texts of *all*
+# classes are given to each picture, and its label is not asked for at all.
+#
+# So exchange the labels at random, five times, and compare: by how much does the loss
+# of a picture change that got another class's label, relative to what it was?
 
-# %%
+# %% mystnb={"figure": {"name": "fig-01-blind", "caption": "**What other labels change** of a picture's OT loss: the mean over pictures that got another class's label, and the largest of them. At the left end: exactly nothing."}, "image": {"alt": "Horizontal dot plot on a logarithmic scale, one row a preset: most lie between a thousandth and a tenth, one near the rounding error and one at zero."}}
 several = {**presets, "paper, trained": trained}
 shuffled = text_features.shuffled_labels(several, seen.first(batch))
+preset_figures.label_dots(shuffled)
+plt.show()
+
+# %% [markdown]
+# In numbers; *the batch* is the median change of the mean over all pictures, where
+# rises and falls cancel:
+
+# %%
 changes = ["a picture", "largest", "the batch"]
 tables.show(text_tokens.exponents(shuffled, changes))
 
 # %% [markdown]
 # A loss that does not change with the labels can pull the features towards texts, but
-# never those of a class towards the text of that class. The labels still decide which
-# texts are in the batch at all. For a loss that does know the labels, the columns say
+# never those of a class towards the text of that class. In `lico_fact` the labels
+# still decide which texts are in the batch; in `authors_jan` not even that. For a loss
+# that does know the labels, the columns say
 # how much of it hangs on them; why that may be little, a later section shows.
 #
 # ### The size of the batch matters instead
@@ -262,6 +318,49 @@ plt.show()
 moved = text_features.moved_by_batch(sizes)
 moves = moved.rename("relative move").reset_index()
 tables.show(text_tokens.exponents(moves, ["relative move"]))
+
+# %% [markdown]
+# ## Labels as an index, twice
+#
+# In the code of October 2024 MM takes the texts of the batch, one a picture, and then
+# indexes these by the labels again: picture $i$ gets the text of $y_{y_i}$, the label
+# of whichever picture stands at place $y_i$ of the batch. Which class that is changes
+# from batch to batch. And where a label is no smaller than the batch there is no such
+# picture.
+
+# %%
+authors = presets["authors_oct"]
+raw = chapter.untrained(clip, "authors_oct", repairs="none")
+tables.show(text_presets.labels_twice(authors, raw, seen, counts))
+
+# %% [markdown]
+# For one batch, and for the same pictures in another order:
+
+# %% mystnb={"figure": {"name": "fig-01-twice", "caption": "**Texts by labels indexed twice.** From each class of the batch, left, a line leads to the class whose text its pictures are given, right. The second batch has the same pictures in reverse order."}, "image": {"alt": "Two panels; in each, lines lead from the classes of pictures on the left to classes of texts on the right, most of them to another class, and to different ones in the two panels."}}
+first = seen.labels[:batch]
+two = {"a batch": first, "its reverse": first.flip(0)}
+text_figures.connections(
+    {
+        title: text_presets.texts_given(authors, labels, names)
+        for title, labels in two.items()
+    }
+)
+plt.show()
+
+# %% [markdown]
+# ### What that code needs to run
+#
+# As published, October's code stops before its first step. The book runs it with
+# repairs, and each is written down with what it mends. Two of them are about tensors,
+# and can be tried here: the view of the text rows with other numbers than the prompts
+# have, and the index above, in a batch as large as its largest label.
+
+# %%
+tables.show(text_presets.unrepaired(chapter, clip, seen.first(batch)))
+
+# %% [markdown]
+# Refused with the shapes in words, before a training starts, unless the repairs are
+# made.
 
 # %% [markdown]
 # ## What a causal mask hides
@@ -330,8 +429,9 @@ tables.show(text_tokens.family_table(stages))
 # The authors' response describes $n$ contexts: "we use torch.roll to implement
 # different tokens, then for each sample, the ctx_vectors is with [n_ctx, n_ctx, 512]"
 # ({cite:t}`lei2024response`, section 2.1). The code that it prints rolls the same
-# context by the same single step for every copy. What rolling
-# by $i$ steps for copy $i$ would give stands beside it.
+# context by the same single step for every copy, as the authors' code of October does:
+# presets `rebuttal` and `authors_oct`. What rolling by $i$ steps for copy $i$ would
+# give, `rolled apart`, stands beside it.
 
 # %% mystnb={"figure": {"name": "fig-01-rolled", "caption": "**Which learnable vector stands in which slot.** A row is a copy of the context. Left: every copy rolled by one, as printed in the response. Right: copy number $i$ rolled by $i$."}, "image": {"alt": "Two square grids of numbered, coloured cells. On the left all rows are the same, on the right each row is shifted by one more cell."}}
 slots = torch.arange(n_ctx).view(1, n_ctx, 1)
@@ -356,6 +456,45 @@ tables.show(copies, digits=5)
 # mask for each copy, so the texts differ by chance where the contexts do not. What
 # such a plan chooses between is noise, drawn anew at each step.
 #
+# Could training part the copies? A step moves a context by the gradients of the losses.
+# MM reads the first copy alone. OT reads all, but what is equal gets equal gradients;
+# and in the authors' code OT has no gradient at all ({doc}`02_ot_alignment`). Norms of
+# the gradients in the contexts at the start, without dropout:
+
+# %%
+parted = text_presets.copy_gradients(chapter, clip, seen.first(batch))
+sizes_of = [name for name in parted if ":" in name or "part" in name]
+tables.show(text_tokens.exponents(parted, sizes_of))
+
+# %% [markdown]
+# Where the others part by nothing, they stay the same text for as long as dropout does
+# not tell them apart: a transport to $n$ tokens of which $n - 1$ are one.
+#
+# ## A caption in the place of a name
+#
+# A name is all that a text says of a picture. Is that why it helps, or does not? Two
+# arms of {doc}`03_training` put the caption of each training picture where its class's
+# name would stand, its own or another picture's. Some captions say less than the class,
+# some more:
+
+# %% mystnb={"figure": {"name": "fig-01-captions", "caption": "**Captions as texts.** The first training pictures with their class, and below it what their text says."}, "image": {"alt": "Six training pictures in a row, above each the class name and its caption."}}
+told = text_presets.captioned(chapter, clip)
+six = catalog.load(run.settings.data, "train").first(6)
+words = [names[k] for k in six.labels.tolist()]
+if told is not None:
+    words = [f"{a}\n“{b}”" for a, b in zip(words, told.captions, strict=False)]
+figures.picture_grid(six.images, words, columns=3)
+plt.show()
+
+# %% [markdown]
+# Now two pictures of a class may have different texts, and two pictures of different
+# classes the same one. The tower runs more tokens, though only those of the captions
+# of the batch:
+
+# %%
+tables.show(text_presets.told_table(told, presets["paper"]))
+
+# %% [markdown]
 # ## Names at the wrong label
 #
 # Text $k$ must name class $k$. If the list of names is sorted, and the data set's
@@ -444,7 +583,7 @@ plt.show()
 
 # %%
 text_tokens.verdicts(
-    silent, shuffled, moved, carried, spread, copies, cases
+    silent, shuffled, moved, carried, spread, copies, parted, cases
 ).pipe(tables.show)
 
 # %% [markdown]
@@ -455,13 +594,15 @@ text_tokens.verdicts(
 #   all tokens are the same. The maps of the default network have the very shape that the
 #   response quotes.
 # - All presets but `paper` are shown as training would start them, with dropout and
-#   shuffling off, unless a row says otherwise.
+#   shuffling off, unless a row says otherwise. All read the same frozen tower; in the
+#   authors' code it is trained too.
 # - The name is moved to the middle and to the front of prompts that were trained with
 #   the name at the end: this shows what a mask lets through, not what training there
 #   would give.
-# - The class token is a mean, so that $M = n + 1$ for names of any length.
-#   konradszewczyk/lico-reproduction keeps all tokens up to the longest name, and so,
-#   for shorter names, features of padding behind the end token.
+# - In `paper` the class token is a mean, so that $M = n + 1$ for names of any length.
+#   Only the presets `repro_...` read every position, as their code does.
+# - The unrepaired code of October is tried at the two places where tensors meet; the
+#   names that it does not define, and the files that it lacks, cannot be.
 # - Names and folder orders are those of robertdvdk/lico-fact at 76ed093 and of
 #   konradszewczyk/lico-reproduction at d63b896. Whether the runs that a paper reports
 #   were made with these very states cannot be read off a repository.

@@ -22,9 +22,11 @@
 # - put three saliency methods side by side on the same pictures and network;
 # - see on one picture what each score of a map adds up;
 # - try the metrics on networks whose order is known, before they judge LICO;
+# - see the scores of every version of LICO and of every control, between floors and
+#   ceilings;
 # - see how far conventions that no text fixes move a score.
 #
-# *Reading: 25 minutes. Running: 1 to 2 minutes once the runs exist, 3 to 6 from
+# *Reading: 30 minutes. Running: 1 to 2 minutes once the runs exist, 3 to 6 from
 # nothing, on two cores.*
 # :::
 #
@@ -75,7 +77,13 @@ rise_masks: int = 1000  # masks of RISE
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from helpers.chapters import metric_conventions, metric_trials, metrics
+from helpers.chapters import (
+    metric_arms,
+    metric_conventions,
+    metric_trials,
+    metrics,
+    training,
+)
 from helpers.data import catalog
 from helpers.measure import consistency
 from helpers.measure.perturbation import insertion_deletion
@@ -85,6 +93,7 @@ from helpers.report import (
     metric_figures,
     published,
     records,
+    score_figures,
     tables,
 )
 
@@ -380,8 +389,8 @@ tables.show(admitted)
 # Why deletion is at risk in the first pair can be read off its definition. A network
 # that never gives the class any probability has an area near zero, the best value
 # there is, whatever its map shows. Areas in units of the full pictures' probability
-# ask about the map again. (The mean of each picture's own ratio would be decided by a
-# few pictures whose full probability is near 0.)
+# ask about the map again. (Why not by the mean of each picture's own ratio, is shown
+# among the conventions below.)
 #
 # Insertion is at risk in the last pair for a like reason: at home the cue itself gives
 # the class a high probability.
@@ -460,6 +469,43 @@ tables.show(metric_trials.of_arms(compared, "consistency", consistent))
 tables.show(metric_trials.of_arms(compared, "maps", metrics.AREAS))
 
 # %% [markdown]
+# ### Every version, every control
+#
+# The committed study of {doc}`03_training` has more than two arms: the losses alone,
+# published versions of LICO, controls without words, captions, and CGC
+# {cite:p}`pillai2022cgc`, each with several training seeds. Which of them it holds:
+
+# %%
+study = records.recorded(metric_arms.STUDY)
+print(metric_arms.what_is_missing(study))
+print(metric_arms.other_parameters(chapter.summary(arms), study))
+
+# %% [markdown]
+# All that are there, with Grad-CAM, beside the two arms of this page. The lines are
+# what the same scores give to maps without a picture, and to maps that know the object;
+# insertion and deletion of these were tried on the baseline's networks. Where a dotted
+# line lies on the good side of all dots, the score asks for something else than
+# knowledge.
+
+# %% mystnb={"figure": {"name": "fig-05-arms", "caption": "**Five scores of every arm**, a row an arm, a dot a training seed, a bar their mean; diamonds are the runs of this page. Grey lines: maps that know nothing of the picture; green lines: the object's mask. The arrow points to what the score calls better."}, "image": {"alt": "Five panels, SES, SCH, MOSU, insertion and deletion, that share a row for each training arm in groups; dots for seeds among vertical lines for floors and ceilings."}}
+both = {name: arms[name] for name in (metrics.BASELINE, metrics.LICO)}
+own = {"arms": training.rows_of(both)}
+sources = {"the study": study, "this page": own}
+dots = metric_arms.scores_of_arms(sources)
+limits = metric_arms.levels(study or own)
+score_figures.arm_scores(dots, limits)
+plt.show()
+
+# %% [markdown]
+# How many arms are ahead of the best floor, by their mean over seeds:
+
+# %%
+tables.show(metric_arms.ahead_of_floors(dots, limits))
+
+# %% [markdown]
+# Differences between arms, against the spread of seeds and with their verdicts, are
+# the matter of {doc}`09_verdicts`.
+#
 # And what was published, on other pictures and networks:
 
 # %%
@@ -517,8 +563,48 @@ tables.show(conventions)
 curved = metric_conventions.about_curves(model, some, device=device)
 tables.show(curved)
 
+# %% [markdown]
+# ### In units of the full picture
+#
+# Fourth, a convention of this book. An area may be divided by the probability of the
+# class in the full picture, so that an unsure network is not punished, or rewarded, for
+# being unsure. But there are two ways: the mean over pictures of each one's ratio, or
+# the mean area divided by the mean full probability. A picture that the network names
+# wrong has a full probability near 0, and a ratio as large as one likes.
+
+# %% mystnb={"figure": {"name": "fig-05-ratios", "caption": "**Area in units of the full picture's probability**, a mark a picture, over that probability (baseline, first seed; both axes logarithmic). Crosses: pictures that the network names wrong. Lines: the mean of these ratios, and the ratio of the two means."}, "image": {"alt": "Two scatter plots on logarithmic axes, for insertion and deletion: ratios of pictures that are named right lie low and to the right, crosses of those that are named wrong rise to the left."}}
+per_picture = metric_arms.of_pictures(run.record)
+decided = metric_arms.who_decides(per_picture)
+score_figures.ratio_pictures(per_picture, decided)
+plt.show()
+
+# %% [markdown]
+# How many pictures are named wrong, and how much of each sum is theirs:
+
+# %%
+tables.show(decided)
+
+# %% [markdown]
+# If a few wrong pictures hold a large share of the first sum, the mean of ratios
+# measures these pictures; the ratio of means does not. In the arms of the study:
+
+# %% mystnb={"figure": {"name": "fig-05-two-ways", "caption": "**Two ways to the same unit.** Insertion and deletion with Grad-CAM of each arm and training seed: the mean of the pictures' ratios, and the mean area by the mean full probability."}, "image": {"alt": "Two panels with a row for each training arm: crosses for the mean of ratios are scattered widely, dots for the ratio of means lie close together."}}
+ways = metric_arms.two_ratios(study or own)
+score_figures.two_ways(ways)
+plt.show()
+
+# %% [markdown]
+# How far each way is moved by the training seed alone, the mean over arms:
+
+# %%
+tables.show(metric_arms.spread_of_ways(ways))
+
+# %% [markdown]
+# What this page calls `/ full` is the second way. All conventions side by side:
+
 # %% mystnb={"figure": {"name": "fig-05-conventions", "caption": "**What a convention is worth**: the difference it makes on the same network and pictures, in margins. Past the dashed line a convention moves a score by more than this book calls a relevant difference; bars that leave the panel carry their length."}, "image": {"alt": "Horizontal bars of differences in margins, one for each convention and score, sorted, with a dashed line at one margin."}}
-metric_figures.movements(pd.concat([conventions, curved]))
+relative = metric_arms.about_ratios(per_picture)
+metric_figures.movements(pd.concat([conventions, curved, relative]))
 plt.show()
 
 # %% [markdown]
@@ -569,6 +655,8 @@ tables.show(metric_conventions.degenerate_table(named, test))
 # - RISE is run on fewer pictures than the other methods, and without SES.
 # - Insertion and deletion of different networks are also shown in units of the full
 #   pictures' mean probability, which no published table does.
+# - The arms of the study are of this book's schedule, not of that of the published
+#   codes; floors and ceilings of insertion and deletion are the baseline's alone.
 
 # %% [markdown]
 # ## Exercises

@@ -262,7 +262,7 @@ plt.show()
 # the training $v_s$ is LICO minus baseline, because their effect is one on that.
 
 # %%
-study = difference_effects.recorded(difference_effects.STUDY)
+study = records.recorded(difference_effects.STUDY)
 whole = records.load(difference_effects.TRAINING)
 shown = study or summary
 difference_effects.nothing_table(study or whole).pipe(tables.show, digits=4)

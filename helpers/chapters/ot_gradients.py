@@ -1,11 +1,10 @@
-"""Chapter 02: the gradients of a transport loss, and the published loops.
+"""Chapter 02: the gradients of a transport loss.
 
 Each gradient is that on the feature maps F, `[B, C, d']`: what the classifier is told.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -24,7 +23,6 @@ from helpers.losses.transport import (
     detached_cost,
     ground_cost,
     optimal_plan,
-    published_plan,
     regularised_cost,
     transport_cost,
 )
@@ -33,22 +31,6 @@ from helpers.report.transport_figures import PAID
 EXACT, ENVELOPE, DETACHED = "through the plan", "envelope", "plan detached"
 UNIFORM, NONE = "uniform plan", "none"
 LOSSES = {EXACT: transport_cost, ENVELOPE: regularised_cost, DETACHED: detached_cost}
-
-
-class Loop(NamedTuple):
-    """A published Sinkhorn loop: its code, epsilon, most iterations, and gradient."""
-
-    code: str
-    epsilon: float
-    most: int
-    gradient: str
-
-
-LOOPS = (
-    Loop("ymLeiFDU/LICO", 0.1, 100, "none"),
-    Loop("robertdvdk/lico-fact", 0.1, 1000, "through"),
-    Loop("konradszewczyk/lico-reproduction", 1e-4, 100, "through"),
-)
 
 
 def map_gradient(given: Features, epsilon: float, kind: str) -> Tensor:
@@ -116,53 +98,6 @@ def slopes(given: Features, epsilon: float, step: float = 1e-5) -> pd.DataFrame:
         value = f"{PAID} - epsilon H(T)" if kind == ENVELOPE else PAID
         rows.append((kind, value, float(error)))
     return pd.DataFrame(rows, columns=["gradient", "of the value", "error"])
-
-
-def row_error(plan: Tensor) -> float:
-    """Return sum_i |row i - 1/C|, the mean over pictures, in [0, 2]."""
-    rows = plan.sum(2)
-    return float((rows - 1 / rows.shape[1]).abs().sum(1).mean())
-
-
-def published(
-    found: Mapping[str, Features], loops: Sequence[Loop] = LOOPS
-) -> pd.DataFrame:
-    """Return what each published loop makes of the features, beside convergence.
-
-    "row error" as in `row_error`; PAID of the loop's plan, and of the converged
-    one at the same epsilon; the gradient's relative difference from the exact one of
-    the converged plan, 1 where there is none.
-    """
-    rows = []
-    for name, given in found.items():
-        cost = given.cost()
-        for loop in loops:
-            plan = published_plan(cost, loop.epsilon, most=loop.most)
-            rows.append(
-                {
-                    "features": name,
-                    "code": loop.code,
-                    "epsilon": loop.epsilon,
-                    "most": loop.most,
-                    "row error": row_error(plan),
-                    PAID: _paid(plan, cost),
-                    "converged": _paid(optimal_plan(cost, loop.epsilon), cost),
-                    "gradient": loop.gradient,
-                    "differs by": _loop_difference(given, loop),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _loop_difference(given: Features, loop: Loop) -> float:
-    exact = map_gradient(given, loop.epsilon, EXACT)
-    if loop.gradient == "none":
-        return against(torch.zeros_like(exact), exact)["relative difference"]
-    maps = given.maps.clone().requires_grad_()
-    cost = ground_cost(maps, given.tokens)
-    plan = published_plan(cost, loop.epsilon, most=loop.most)
-    (slope,) = torch.autograd.grad((plan * cost).sum(), maps)
-    return against(slope, exact)["relative difference"]
 
 
 def _paid(plan: Tensor, cost: Tensor) -> float:

@@ -202,7 +202,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 def shuffled_labels(
-    sides: Mapping[str, TextSide], batch: Batch, times: int = 10
+    sides: Mapping[str, TextSide], batch: Batch, times: int = 5
 ) -> pd.DataFrame:
     """Return a row a text side: its OT loss, and what other labels change of it.
 

@@ -47,11 +47,12 @@ def _strip(side: TextSide, name: str) -> Strip:
     for at, (word, kind) in enumerate(spelled(made, k)):
         own = OWN.get(method.contexts, "context") if kind == "context" else kind
         words.append(("", "padding") if at > end else (word, own))
-    single, mean = tuple(range(1, len(words))), ()
-    if not made.every:
-        single, mean = made.slots[k], (*label, end)
+    single: tuple[int, ...] = made.slots[k]
+    mean: tuple[int, ...] = (*label, end)
     if "tokens" not in (method.mm_text, method.ot_text):
         single, mean = (), (end,)
+    elif made.every:
+        single, mean = tuple(range(1, len(words))), ()
     copies = len(side.context) if method.contexts.startswith("rolled") else 1  # type: ignore[arg-type]
     return Strip(tuple(words), single, mean, f"× {copies}" if copies > 1 else "")
 
@@ -124,13 +125,15 @@ def unrepaired(
     """Return what stops `authors_oct`, what torch says to it, and the repair.
 
     The first two repairs of `REPAIRS` are of tensors and are tried: the view of the
-    text rows, and labels as an index of the batch. The others are of names and files.
+    text rows, and labels as an index of the batch, here of one that is as large as its
+    largest label. The others are of names and files.
     """
     side = chapter.untrained(clip, "authors_oct", repairs="none")
-    few = batch.first(max(2, len(batch.labels.unique()) // 2))
+    labels = batch.labels.cpu()
+    few = labels.roll(-int(labels.argmax()))[: int(labels.max())]
 
     def twice() -> Tensor:
-        return side.picked(torch.arange(side.classes)[:, None], few.labels.cpu())
+        return side.picked(torch.arange(side.classes)[:, None], few)
 
     tried = {0: said(lambda: transported(side, batch)), 1: said(twice)}
     return pd.DataFrame(

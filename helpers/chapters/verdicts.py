@@ -1,7 +1,39 @@
-"""Chapter 09: the ledger of claims, from the committed study and the reader's run."""
+"""Chapter 09: the ledger of claims, from the committed records and the reader's run."""
 
-from helpers.chapters.training import Training
+from collections.abc import Mapping
+
+import pandas as pd
+
+from helpers.chapters.training import GROUPS, Training
+from helpers.report import arms
+from helpers.report.records import NOT_MADE, Record
 
 
 class Verdicts(Training):
     """The parameters of chapter 09: those of chapter 03, whose runs it judges."""
+
+
+def about_words(record: Record | None) -> Record | None:
+    """Return a record with baseline, LICO, its language controls and captions alone."""
+    return arms.only(record, ["ce", "lico", *GROUPS["controls"], *GROUPS["captions"]])
+
+
+def origins(made: Mapping[str, Record | None]) -> pd.DataFrame:
+    """Return a row a record: its runs, and with what, where and when it was made."""
+    rows = []
+    for name, record in made.items():
+        if record is None:
+            rows.append({"record": name, "runs": NOT_MADE})
+            continue
+        kept = record["provenance"]
+        rows.append(
+            {
+                "record": name,
+                "runs": str(record["runs"]["count"]),
+                "commit": kept["commit"][:9] + ("+" if kept["dirty"] else ""),
+                "device": kept["device"],
+                "torch": kept["versions"]["torch"],
+                "date": kept["date"][:10],
+            }
+        )
+    return pd.DataFrame(rows).fillna("—")

@@ -138,7 +138,7 @@ def differences(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
         for seed, run in seeds.items():
             if arm == BASELINE or seed not in base:
                 continue
-            for metric in ("accuracy", *metrics):
+            for metric in dict.fromkeys(("accuracy", *metrics)):
                 if metric != "accuracy" and metric not in run["means"][GRAD_CAM]:
                     continue
                 value = _value(run, metric) - _value(base[seed], metric)

@@ -1,26 +1,27 @@
-"""The ledger: each committed claim against a chapter's summary, and the secondary rows.
+"""The ledger: each committed claim against a chapter's summary.
 
 A summary is what chapter 03 keeps of its runs, `summary["arms"][arm][seed]`; it may be
 the reader's or the committed study's. Claims and margins are those of `margins.yml`.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from helpers.measure.statistics import Floats, smallest_effect
-from helpers.report import margins, published
+from helpers.report import margins
 from helpers.report.records import unpacked
-from helpers.report.verdict import Verdict, after_holm, agreeing, all_of, verdict
+from helpers.report.verdict import Verdict, all_of, verdict
 
 GRAD_CAM = "Grad-CAM"
 BASELINE = "ce"
-SECONDARY = ("ses", "mosu", "insertion", "deletion")
 
 Summary = Mapping[str, Any]
+Judge = Callable[..., Verdict | None]
 
 
 def common_seeds(summary: Summary, arms: Sequence[str]) -> list[str]:
@@ -79,6 +80,33 @@ def judge(
 
     None where an arm or the metric is missing.
     """
+    return _judged(summary, better, than, metric, claim, kind, barred=True)
+
+
+def judge_whatever_acted(
+    summary: Summary,
+    better: Sequence[str],
+    than: Sequence[str],
+    metric: str,
+    claim: str,
+    kind: margins.Kind = "superiority",
+) -> Verdict | None:
+    """Judge as `judge` does, but for the bar on inert arms. Exploratory.
+
+    It says what the arms did, not what the loss did that one of them is named for.
+    """
+    return _judged(summary, better, than, metric, claim, kind, barred=False)
+
+
+def _judged(
+    summary: Summary,
+    better: Sequence[str],
+    than: Sequence[str],
+    metric: str,
+    claim: str,
+    kind: margins.Kind,
+    barred: bool,
+) -> Verdict | None:
     arms = [*better, *than, BASELINE]
     seeds = common_seeds(summary, arms)
     if not seeds:
@@ -97,16 +125,18 @@ def judge(
         kind=kind,
         baseline=found[BASELINE],
         trained_out=is_trained_out(summary, arms),
-        inert=bool(inert_arms(summary, [*better, *than])),
+        inert=barred and bool(inert_arms(summary, [*better, *than])),
         fill=0.0,
     )
 
 
-def claim_verdicts(summary: Summary) -> list[tuple[margins.Claim, Verdict]]:
+def claim_verdicts(
+    summary: Summary, judge: Judge = judge
+) -> list[tuple[margins.Claim, Verdict]]:
     """Return each committed claim with its verdict, a row a metric.
 
     The comparisons of a claim hold together (intersection-union); a claim of which an
-    arm or a score is missing is left out.
+    arm or a score is missing is left out. `judge` may be `judge_whatever_acted`.
     """
     rows = []
     for claim in margins.load().claims:
@@ -121,56 +151,16 @@ def claim_verdicts(summary: Summary) -> list[tuple[margins.Claim, Verdict]]:
     return rows
 
 
-def secondary_verdicts(summary: Summary, arm: str = "lico") -> list[Verdict]:
-    """Return LICO against the baseline on the other metrics, after Holm.
-
-    Insertion and deletion must agree in three versions: raw, in units of the full
-    picture's probability, and on the pictures that both networks get right.
-    """
-    found = []
-    for metric in SECONDARY:
-        claim = f"{arm} against {BASELINE}"
-        plain = judge(summary, [arm], [BASELINE], metric, claim)
-        if plain is None:
-            continue
-        if metric in ("insertion", "deletion"):
-            plain = agreeing([plain, *_versions(summary, arm, metric, claim)])
-        found.append(plain)
-    return after_holm(found)
-
-
-def _versions(summary: Summary, arm: str, metric: str, claim: str) -> list[Verdict]:
-    """Return the verdicts on relative scores, and on pictures both get right."""
-    seeds = common_seeds(summary, [arm, BASELINE])
-
-    def rows(which: str, name: str) -> Floats:
-        kept = [summary["arms"][which][seed][name] for seed in seeds]
-        return np.array([unpacked(row) for row in kept])
-
-    def right(which: str) -> Floats:
-        kept = [summary["arms"][which][seed]["full_correct"] for seed in seeds]
-        return np.array([[int(hit) for hit in row] for row in kept])
-
-    both = right(arm) * right(BASELINE) > 0
-    raw = {which: rows(which, metric) for which in (arm, BASELINE)}
-    share = {
-        which: raw[which] / np.where(both, rows(which, "full"), 1.0)
-        for which in (arm, BASELINE)
-    }
-    trained_out = is_trained_out(summary, [arm, BASELINE])
-    inert = bool(inert_arms(summary, [arm]))
-    return [
-        verdict(
-            scores[arm],
-            scores[BASELINE],
-            claim=claim,
-            metric=metric,
-            where=where,
-            trained_out=trained_out,
-            inert=inert,
-        )
-        for scores, where in ((share, both), (raw, both))
-    ]
+def in_few_words(found: Verdict) -> str:
+    """Return a verdict's label for a cell: numbers have columns of their own."""
+    for sign, words in (
+        ("inert", "inert"),
+        ("under-trained", "under-trained"),
+        ("smallest detectable effect", "too few seeds for the margin"),
+    ):
+        if found.outcome == "undecided" and sign in found.reason:
+            return f"undecided: {words}"
+    return found.label
 
 
 def table(rows: Sequence[tuple[margins.Claim, Verdict]]) -> pd.DataFrame:
@@ -179,7 +169,7 @@ def table(rows: Sequence[tuple[margins.Claim, Verdict]]) -> pd.DataFrame:
         {
             "claim": claim.name,
             "metric": margins.metric(found.metric).label,
-            "verdict": found.label,
+            "verdict": in_few_words(found),
             "A - B": found.estimate,
             "from": found.interval[0],
             "to": found.interval[1],
@@ -190,6 +180,62 @@ def table(rows: Sequence[tuple[margins.Claim, Verdict]]) -> pd.DataFrame:
         }
         for claim, found in rows
     )
+
+
+def full_table(summary: Summary, names: Sequence[str] = ()) -> pd.DataFrame:
+    """Return `table` of the claims, and beside it, exploratory, without the inert bar.
+
+    `names`: of the claims to show (all that can be judged if none is given).
+    """
+    strict, free = (
+        claim_verdicts(summary),
+        claim_verdicts(summary, judge_whatever_acted),
+    )
+    chosen = [
+        (row, other)
+        for row, (_, other) in zip(strict, free, strict=True)
+        if not names or row[0].name in names
+    ]
+    if not chosen:
+        return pd.DataFrame({"claim": ["none: an arm or a score is missing"]})
+    frame = table([row for row, _ in chosen])
+    frame["exploratory: inert or not"] = [
+        "the same" if other.label == row[1].label else in_few_words(other)
+        for row, other in chosen
+    ]
+    return frame
+
+
+@dataclass(frozen=True)
+class NoVerdict:
+    """Why a claim has no verdict: what it needs is not recorded."""
+
+    claim: str
+    reason: str
+
+    @property
+    def label(self) -> str:
+        """The line for a table cell."""
+        return f"no verdict: {self.reason}"
+
+    def _repr_html_(self) -> str:
+        words = html.escape(f"Claim {self.claim}: {self.reason}.")
+        return (
+            '<div class="admonition note"><p class="admonition-title">No verdict</p>'
+            f"<p>{words}</p></div>"
+        )
+
+
+def answer(
+    summary: Summary | None, name: str, metric: str | None = None
+) -> Verdict | NoVerdict:
+    """Return the verdict on a claim, or why there is none."""
+    if summary is None:
+        return NoVerdict(name, "the record is not there")
+    try:
+        return of_claim(claim_verdicts(summary), name, metric)
+    except KeyError:
+        return NoVerdict(name, "an arm or a score of it is not recorded")
 
 
 def of_claim(
@@ -220,6 +266,8 @@ def parts_of_claim(summary: Summary, name: str) -> pd.DataFrame:
         for pair in claim.compare
     ]
     rows = [(pair, part) for pair, part in found if part is not None]
+    if not rows:
+        return pd.DataFrame({"claim": ["none: an arm or a score is missing"]})
     frame = table([(claim, part) for _, part in rows])
     return frame.assign(claim=[pair for pair, _ in rows])
 
@@ -238,50 +286,6 @@ def claims() -> pd.DataFrame:
     )
 
 
-def side_by_side(summaries: Mapping[str, Summary]) -> pd.DataFrame:
-    """Return LICO minus baseline by source: published tables, then these summaries.
-
-    A row a claim, source and data set, with the kind of language, seeds and interval;
-    a published difference without a standard deviation has no interval.
-    """
-    rows = []
-    for claim, metric in (("1", "sch"), ("1", "insertion"), ("2", "accuracy")):
-        for found in published.contrasts("lico", BASELINE, metric):
-            low, high = found.interval or (math.nan, math.nan)
-            rows.append(
-                {
-                    "claim": claim,
-                    "metric": margins.metric(metric).label,
-                    "source": f"{published.NAMES[found.source]}: {found.table}",
-                    "data": found.data,
-                    "language": "real",
-                    "seeds": str(found.runs or "not stated"),
-                    "LICO - CE": found.difference,
-                    "from": low,
-                    "to": high,
-                    "reading": _reading(found.interval),
-                }
-            )
-        for name, summary in summaries.items():
-            judged = judge(summary, ["lico"], [BASELINE], metric, name)
-            if judged is not None:
-                rows.append(
-                    {
-                        "claim": claim,
-                        "metric": margins.metric(metric).label,
-                        "source": name,
-                        "data": summary["parameters"]["dataset"].partition(":")[0],
-                        "language": summary["language"],
-                        "seeds": str(judged.seeds),
-                        "LICO - CE": judged.estimate,
-                        "from": judged.interval[0],
-                        "to": judged.interval[1],
-                        "reading": judged.label,
-                    }
-                )
-    return pd.DataFrame(rows).replace([math.inf, -math.inf], math.nan)
-
-
 def seeds_needed(found: Verdict, most: int = 200) -> int | None:
     """Return how many seeds would make the smallest detectable effect the margin.
 
@@ -293,15 +297,6 @@ def seeds_needed(found: Verdict, most: int = 200) -> int | None:
         if smallest_effect(seeds) * found.sd <= found.margin:
             return seeds
     return None
-
-
-def _reading(interval: tuple[float, float] | None) -> str:
-    """Say what a published interval holds."""
-    if interval is None:
-        return "no test possible: no SD printed"
-    if interval[0] > 0:
-        return "interval above 0"
-    return "interval below 0" if interval[1] < 0 else "interval holds 0"
 
 
 def _versus(comparison: margins.Comparison) -> str:

@@ -1,7 +1,7 @@
-"""Figures of the published versions' texts: prompts, who meets whom, labels at stake."""
+"""Figures of the presets' texts: prompts, who meets whom, what labels change."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -97,7 +97,7 @@ def texts_met(panels: Mapping[str, Met], pictures: Sequence[str]) -> Figure:
         axis.set_xticks(range(count), met.columns, rotation=90, fontsize=size)
         axis.set_yticks(range(len(pictures)), pictures, fontsize=8)
         if met.own is not None:
-            ring = {"mfc": "none", "mec": "white", "markersize": 6}
+            ring: dict[str, Any] = {"mfc": "none", "mec": "white", "markersize": 6}
             axis.plot(met.own, range(len(pictures)), "o", **ring)
         axis.set_title(name, fontsize=9)
         axis.grid(visible=False)
@@ -121,7 +121,11 @@ def label_dots(shuffled: pd.DataFrame, floor: float = 1e-17) -> Figure:
         columns.items(), (first, last), strict=True
     ):
         label = "mean" if column == "a picture" else "largest"
-        how = {"s": 55 if mark == "o" else 90, "color": colour, "label": label}
+        how: dict[str, Any] = {
+            "s": 55 if mark == "o" else 90,
+            "color": colour,
+            "label": label,
+        }
         axis.scatter(values, places, marker=mark, zorder=2, **how)
     ends = [floor, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3, 1.0]
     words = ["0", *(f"$10^{{{round(np.log10(end))}}}$" for end in ends[1:-1]), "1"]

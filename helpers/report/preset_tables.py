@@ -1,17 +1,10 @@
-"""Tables of the presets: what is left open, what each code changes, what was mended."""
+"""Tables of the presets: what the paper leaves open, and what each code changes."""
 
 from typing import Any
 
 import pandas as pd
 
-from helpers.methods.presets import (
-    CHOICES,
-    OPEN_IN_REBUTTAL,
-    PRESETS,
-    REPAIRS,
-    differences,
-    preset,
-)
+from helpers.methods.presets import CHOICES, PRESETS, differences, preset
 
 # Preset: where it comes from, as `helpers.methods.presets` says in full.
 CODES = {
@@ -28,8 +21,11 @@ CODES = {
 }
 # Part of LICO: its switches.
 PARTS = {
-    "words": ("names", "tower", "text_tokens"),
-    "prompts": ("contexts", "ctx_std", "position", "full_stop", "shuffle", "dropout"),
+    "words": ("names", "tower"),
+    "prompts": (
+        *("contexts", "ctx_std", "position", "full_stop", "shuffle"),
+        *("text_tokens", "dropout"),
+    ),
     "matching": (
         *("mm_text", "mm_image", "mm_labels", "unit", "least_square", "sign"),
         *("temperature", "tau", "diagonal", "kl_floor"),
@@ -69,30 +65,6 @@ def versions() -> pd.DataFrame:
         shown = {part: text or "·" for part, text in cells.items()}
         rows.append({"code": CODES[name], "preset": name, **shown})
     return pd.DataFrame(rows)
-
-
-def repairs() -> pd.DataFrame:
-    """Return what stops a published code, and what is done here instead."""
-    return pd.DataFrame(
-        {"preset": name, "stops at": repair.fails, "here": repair.instead}
-        for name, found in REPAIRS.items()
-        for repair in found
-    )
-
-
-def open_in_response() -> pd.DataFrame:
-    """Return what the response leaves open: the value of `rebuttal`, other readings."""
-    taken = preset("rebuttal")
-    return pd.DataFrame(
-        {
-            "switch": choice.switch,
-            "left open": choice.open_point,
-            "rebuttal": str(getattr(taken, choice.switch)),
-            "source of the value": choice.source,
-            "other readings": ", ".join(map(str, readings)),
-        }
-        for choice, readings in OPEN_IN_REBUTTAL.items()
-    )
 
 
 def _said(switch: str, value: Any) -> str:

@@ -2,13 +2,18 @@
 
 import math
 
+import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
-from helpers.chapters import ot_alignment, ot_gradients, ot_plans
+from helpers.chapters import ot_alignment, ot_gradients, ot_plans, ot_presets
 from helpers.chapters.ot_alignment import Features, OtAlignment
 from helpers.losses.transport import optimal_plan, sinkhorn_plan
+from helpers.methods.lico import LicoClassifier
+from helpers.methods.presets import PRESETS, preset
+from helpers.report import solver_figures
 from helpers.settings import Lico, Refused
 
 
@@ -87,7 +92,7 @@ def test_the_recorded_error_is_that_of_the_rows() -> None:
     for _ in range(3):
         f = mu.log()[:, None] - (scores + g).logsumexp(2, keepdim=True)
         g = nu.log() - (scores + f).logsumexp(1, keepdim=True)
-        expected.append(ot_gradients.row_error((scores + f + g).exp()))
+        expected.append(ot_presets.row_error((scores + f + g).exp()))
     assert frame["iteration"].tolist() == [1, 2, 3]
     assert frame["error"].tolist() == pytest.approx(expected, rel=1e-9)
 
@@ -96,7 +101,7 @@ def test_the_error_falls_to_rounding_where_sinkhorn_converges() -> None:
     cost = noise().cost()
     frame = ot_plans.convergence(cost, [0.3], most=200)
     assert frame["error"].iloc[-1] < 1e-12
-    assert ot_gradients.row_error(sinkhorn_plan(cost, 0.3)) < 1e-10
+    assert ot_presets.row_error(sinkhorn_plan(cost, 0.3)) < 1e-10
 
 
 def test_a_sweep_ends_in_the_exact_plan() -> None:
@@ -198,17 +203,127 @@ def test_with_equal_texts_all_gradients_are_that_of_the_mean_cost() -> None:
     assert differs[ot_gradients.NONE] == 1
 
 
-def test_a_loop_that_stops_early_leaves_its_rows_wrong() -> None:
-    frame = ot_gradients.published({"noise": noise()}).set_index("code")
-    early = frame.loc["konradszewczyk/lico-reproduction"]
-    whole = frame.loc["robertdvdk/lico-fact"]
-    assert whole["row error"] < 1e-2 < early["row error"]
-    assert frame.loc["ymLeiFDU/LICO", "differs by"] == 1
+# Presets
+
+
+def by_preset(frame: pd.DataFrame, name: str) -> dict:
+    """Return the row of the first kind of features whose presets hold a name."""
+    return next(
+        row for row in frame.to_dict("records") if name in row["presets"].split(", ")
+    )
+
+
+def test_every_preset_has_a_solver() -> None:
+    named = [name for names in ot_presets.solvers() for name in names.split(", ")]
+    assert sorted(named) == sorted(PRESETS)
+    assert len(set(ot_presets.solvers().values())) == len(ot_presets.solvers())
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        *((name, {}) for name in PRESETS),
+        ("paper", {"plan_gradient": "detached"}),
+        ("paper", {"plan_gradient": "envelope"}),
+        ("paper", {"plan_gradient": "none"}),
+        ("lico_fact", {"plan_gradient": "detached"}),
+    ],
+)
+def test_a_preset_transports_as_its_training_does(name: str, changed: dict) -> None:
+    """The witness is the module that trains, at the same cost: value and gradient."""
+    method = preset(name, **changed)
+    trained = LicoClassifier.__new__(LicoClassifier)
+    torch.nn.Module.__init__(trained)
+    trained.lico = method
+    both = []
+    for transport in (
+        trained._transported,
+        lambda cost: ot_presets.solved(cost, ot_presets.solver(method)),
+    ):
+        cost = noise().cost().requires_grad_()
+        values, plan = transport(cost)
+        assert not plan.requires_grad
+        slope = torch.zeros_like(cost)
+        if values.requires_grad:
+            (slope,) = torch.autograd.grad(values.sum(), cost)
+        both.append((values.detach(), plan, slope))
+    assert all(torch.equal(a, b) for a, b in zip(*both, strict=True))
+
+
+def test_a_loop_stops_where_it_hardly_moves() -> None:
+    """The witness counts: the loop written out, in logarithms of its masses."""
+    cost, epsilon, most = noise().cost(), 0.1, 1000
+    channels, tokens = cost.shape[1:]
+    rows = torch.full((channels,), 1 / channels + 1e-8).double().log()[:, None]
+    columns = torch.full((tokens,), 1 / tokens + 1e-8).double().log()
+    g = torch.zeros(len(cost), 1, tokens).double()
+    f, steps = torch.zeros(len(cost), channels, 1).double(), 0
+    while True:
+        steps += 1
+        new = rows - (g - cost / epsilon).logsumexp(2, keepdim=True)
+        g = columns - (new - cost / epsilon).logsumexp(1, keepdim=True)
+        moved, f = epsilon * (new - f).abs().sum(1).mean(), new
+        if moved < 1e-3:
+            break
+    how = ot_presets.Solver(epsilon, most, "through")
+    assert ot_presets.iterations_used(cost, how) == steps
+    assert 1 < steps < most
+    assert ot_presets.iterations_used(cost, how._replace(most=2)) == 2
+    assert ot_presets.iterations_used(cost, how._replace(most=None)) is None
+
+
+def test_a_half_relaxed_plan_keeps_its_columns_and_takes_the_cheapest() -> None:
+    cost = noise().cost()
+    plan = ot_presets.half_relaxed(cost, 1e-4)
+    assert torch.allclose(plan.sum(1), torch.tensor(1 / 4).double())
+    paid = (plan * cost).sum((1, 2))
+    assert torch.allclose(paid, cost.amin(1).mean(1), atol=1e-6)
+
+
+def test_presets_at_the_same_features() -> None:
+    frame = ot_presets.of_presets({"noise": noise(C=40)})
+    paper, authors, fact, study = (
+        by_preset(frame, name)
+        for name in ("paper", "authors_jan", "lico_fact", "repro_shared")
+    )
+    assert authors["gradient"] == 0
+    assert math.isnan(authors["cosine"])
+    assert (paper["cosine"], paper["way"]) == pytest.approx((1, 1))
+    assert math.isnan(paper["iterations"])
+    assert fact["cosine"] > 0.999
+    assert fact["row error"] < 1e-2 < study["row error"]
+    assert study["iterations"] == 2  # an absolute stop, met by steps of epsilon
+    assert study["way"] != pytest.approx(1, abs=1e-3)
+    assert study["gradient"] > 0
+
+
+def test_a_plan_of_one_picture_is_shown_with_where_it_would_end() -> None:
+    plans = ot_presets.plans_of_one(noise())
+    assert len(plans) == len(ot_presets.solvers()) + 1
+    *_, early, end = plans.values()
+    assert ot_presets.row_error(end[None]) < 1e-9 < ot_presets.row_error(early[None])
+    figure = solver_figures.plans_and_rows(plans)
+    assert len(figure.axes) == 2 * len(plans) + 1
+    plt.close(figure)
+
+
+def test_what_holds_of_presets_is_told_when_it_does_not() -> None:
+    found = {ot_alignment.UNTRAINED: noise(C=40), "noise": noise()}
+    frame = ot_presets.of_presets(found)
+    assert all(row[3] for row in ot_presets.preset_verdicts(frame))
+    authors = frame["presets"] == "authors_jan, authors_oct"
+    leaking = frame.assign(gradient=frame["gradient"].mask(authors, 1e-12))
+    fails = [row[0] for row in ot_presets.preset_verdicts(leaking) if not row[3]]
+    assert fails == ["authors: length of the gradient"]
+    figure = solver_figures.preset_dots(frame.assign(times=frame["gradient"]))
+    said = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert said == ["none", "none"]
+    plt.close(figure)
 
 
 def test_the_row_error_of_a_plan_that_forgets_a_channel() -> None:
     plan = torch.tensor([[[0.5, 0.5], [0.0, 0.0]]]).double()
-    assert ot_gradients.row_error(plan) == pytest.approx(1)
+    assert ot_presets.row_error(plan) == pytest.approx(1)
 
 
 # Verdicts

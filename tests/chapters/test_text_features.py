@@ -5,12 +5,13 @@ import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from helpers.chapters import class_names, text_tokens
+from helpers.chapters import class_names, text_presets, text_tokens
 from helpers.chapters.text_features import (
     POSITIONS,
     Batch,
@@ -27,9 +28,9 @@ from helpers.data.catalog import load
 from helpers.data.scenes import CLASS_NAMES
 from helpers.language.tiny_clip import Architecture, build_tiny_clip
 from helpers.methods.lico import LicoClassifier
-from helpers.methods.presets import PRESETS, preset
+from helpers.methods.presets import PRESETS, REPAIRS, preset
 from helpers.methods.text_side import Language, TextSide
-from helpers.report import text_figures
+from helpers.report import preset_figures, text_figures
 from helpers.settings import DataSettings
 
 REAL = Path(os.environ.get("REAL_DATA", "not-given"))
@@ -349,3 +350,166 @@ def test_a_chart_counts_the_lines_that_do_not_fit() -> None:
     assert axis.get_title().endswith("2 of 3 wrong")
     slanted = [line for line in axis.lines if line.get_color() == text_figures.WRONG]
     assert len(slanted) == 2
+
+
+# Preset by preset
+
+
+def strips(clip: nn.Module, name: str) -> dict[str, preset_figures.Strip]:
+    return text_presets.prompt_strips({p: made(clip, p) for p in PRESETS}, name)
+
+
+def test_presets_of_equal_prompts_share_a_strip(clip: nn.Module) -> None:
+    """Counted by hand: names of one token and of three among twelve vectors."""
+    found = strips(clip, "daisy")
+    assert list(found) == [
+        "paper, paper_stable, active",
+        "authors_jan, lico_fact",
+        "authors_oct, rebuttal",
+        "repro_shared",
+        "repro_class_specific",
+        "repro_label_front",
+    ]
+    paper, pooled, copies, every, *_ = found.values()
+    assert (paper.single, paper.mean) == (tuple(range(1, 13)), (13, 14))
+    assert (pooled.single, pooled.mean) == ((), (15,))
+    assert [kind for _, kind in pooled.words].index("name") == 7
+    assert [word for word, _ in copies.words][-3:] == ["daisy", ".", "end"]
+    assert [strip.note for strip in (paper, pooled, copies)] == ["", "", "× 12"]
+    assert (every.single, every.mean) == (tuple(range(1, 17)), ())
+    kinds = [kind for _, kind in every.words]
+    assert kinds[-3:] == ["end", "padding", "padding"]
+    longest = strips(clip, "bird of paradise")["repro_shared"]
+    assert "padding" not in {kind for _, kind in longest.words}
+    figure = preset_figures.preset_strips(found)
+    assert {"padding", "full stop"} < {
+        text.get_text() for text in figure.legends[0].get_texts()
+    }
+    plt.close(figure)
+
+
+def test_padding_is_read_and_knows_the_class(clip: nn.Module) -> None:
+    """Of 24 names, eight of one, two and three tokens: 1 position of padding each."""
+    table = text_presets.read_tokens({name: made(clip, name) for name in PRESETS})
+    found = table.set_index("preset").to_dict("index")
+    assert set(found) == {name for name in PRESETS if preset(name).ot_text == "tokens"}
+    assert found["paper"]["know the class"] == 1
+    assert found["paper"]["behind the end"] == 0
+    shared = found["repro_shared"]
+    assert (shared["tokens M"], shared["know the class"]) == (16, 4)
+    assert shared["behind the end"] == 1
+    assert shared["mass behind the end"] == pytest.approx(1 / 16)
+    for name in ("repro_class_specific", "repro_label_front"):
+        assert found[name]["mass on these"] == 1
+
+
+def test_who_meets_whom(clip: nn.Module) -> None:
+    given = Batch(batch(6).maps, torch.tensor([3, 1, 3, 0, 2, 1]))
+    panels = {
+        name: text_presets.met(made(clip, name), given, CLASS_NAMES)
+        for name in ("paper", "rebuttal", "authors_jan", "lico_fact", "repro_shared")
+    }
+    columns = {name: len(met.columns) for name, met in panels.items()}
+    assert columns == {name: met.cost.shape[1] for name, met in panels.items()}
+    own = {name: met.own for name, met in panels.items()}
+    assert own["authors_jan"] == [3, 1, 3, 0, 2, 1]
+    assert own["lico_fact"] == [0, 1, 2, 3, 4, 5]
+    assert own["paper"] is own["rebuttal"] is own["repro_shared"] is None
+    figure = preset_figures.texts_met(panels, ["a"] * 6)
+    rings = [len(axis.lines) for axis in figure.axes[: len(panels)]]
+    assert rings == [0, 0, 1, 1, 0]
+    plt.close(figure)
+
+
+def test_a_label_that_leads_to_a_label(clip: nn.Module) -> None:
+    """By hand: y = 2, 0, 1, 1 gives y[y] = 1, 2, 0, 0; and 5 starts again at 1."""
+    side = made(clip, "authors_oct")
+    given = text_presets.texts_given(side, torch.tensor([2, 0, 1, 1]), CLASS_NAMES)
+    assert given == ([*CLASS_NAMES[:3]], [CLASS_NAMES[k] for k in (2, 0, 1)])
+    over = text_presets.texts_given(side, torch.tensor([5, 0, 1, 1]), CLASS_NAMES)
+    assert dict(zip(*over, strict=True))[CLASS_NAMES[5]] == CLASS_NAMES[0]
+
+
+def test_labels_twice_in_batches(chapter: TextFeaturesChapter, clip: nn.Module) -> None:
+    published = chapter.untrained(clip, "authors_oct", repairs="none")
+    side = made(clip, "authors_oct")
+    own = Batch(batch(24).maps, torch.arange(24))  # y[y_i] = y_i
+    table = text_presets.labels_twice(side, published, own, (8, 24))
+    assert list(table["own text, twice"]) == [1.0, 1.0]
+    given = Batch(own.maps, torch.arange(24).roll(1))  # 23, 0, 1, ..: y[y_i] is not
+    table = text_presets.labels_twice(side, published, given, (8, 24))
+    assert list(table["own text, twice"]) == [0.0, 0.0]
+    assert table["as published"][0].startswith("IndexError: index 23")
+    assert table["as published"][1] == "runs"
+
+
+def test_what_stops_the_code_of_october_is_said(
+    chapter: TextFeaturesChapter, clip: nn.Module
+) -> None:
+    table = text_presets.unrepaired(chapter, clip, batch())
+    assert len(table) == len(REPAIRS["authors_oct"])
+    view, index, *others = table["said here"]
+    assert "shape '[6, 10, " in view
+    assert index.startswith("IndexError")
+    assert set(others) == {"not tried"}
+    assert text_presets.said(lambda: None) == "runs"
+
+
+def test_which_copies_a_step_moves(
+    chapter: TextFeaturesChapter, clip: nn.Module
+) -> None:
+    pictures = load(DataSettings(train=16, size=32), "train")
+    maps = torch.rand(16, 32, CELLS, generator=torch.Generator().manual_seed(0))
+    given = Batch(maps, pictures.labels)
+    table = text_presets.copy_gradients(chapter, clip, given)
+    rows = table.set_index(["preset", "contexts"]).to_dict("index")
+    same, apart = (rows["rebuttal", way] for way in ("rolled", "rolled apart"))
+    assert same["MM: first copy"] > 0 == same["MM: others"]
+    assert same["OT: others"] > 0 == same["others part by"]
+    assert apart["others part by"] > 0.01
+    for way in ("rolled", "rolled apart"):
+        authors = rows["authors_oct", way]
+        assert authors["MM: first copy"] > 0
+        assert authors["OT: first copy"] == authors["OT: others"] == 0
+
+
+def test_captions_tell_pictures_of_a_class_apart(
+    chapter: TextFeaturesChapter, clip: nn.Module
+) -> None:
+    told = text_presets.captioned(chapter, clip)
+    assert told is not None
+    assert len(told.captions) == len(told.labels) == 64
+    first = told.side.prompts.names[int(told.side.numbers[0])]
+    assert first == told.captions[0]
+    table = text_presets.told_table(told, made(clip, "paper")).to_dict("records")
+    names, captions = table
+    assert names["same class, other text"] == 0 < captions["same class, other text"]
+    assert names["texts"] == len(set(told.labels))
+    assert captions["texts"] == len(set(told.captions))
+    cifar = TextFeaturesChapter(dataset="cifar10", size=32, backbone="resnet20")
+    assert text_presets.captioned(cifar, clip) is None
+    assert len(text_presets.told_table(None, made(clip, "paper"))) == 1
+
+
+def test_what_labels_change_is_drawn_from_nothing_to_all() -> None:
+    frame = pd.DataFrame(
+        {"text side": ["a", "b"], "a picture": [0.0, 0.1], "largest": [0.0, 0.3]}
+    )
+    figure = preset_figures.label_dots(frame)
+    (axis,) = figure.axes
+    mean = axis.collections[1].get_offsets()
+    assert mean[0, 0] == pytest.approx(1e-17)
+    assert mean[1, 0] == pytest.approx(0.1)
+    plt.close(figure)
+
+
+def test_sides_of_equal_curves_are_one_line() -> None:
+    rows = [
+        {"text side": name, "batch": size, "OT loss": 1 + k * size, "megabytes": size}
+        for k, name in ((0, "a"), (0, "b"), (1, "c"))
+        for size in (8, 16)
+    ]
+    figure = text_figures.batch_curves(pd.DataFrame(rows))
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["a, b", "c"]
+    plt.close(figure)

@@ -8,13 +8,14 @@ import pytest
 
 from helpers.chapters import training
 from helpers.chapters.training import ARMS, CONTRAST, FIXED, GROUPS, Training
+from helpers.methods.presets import PRESETS
 from helpers.report import arms as tables_of
-from helpers.report import ledger
+from helpers.report import ledger, preset_tables
 from helpers.settings import Lico, Refused
 
 SMALL = {
     "size": 32,
-    "pictures": 96,
+    "pictures": 256,  # 8 steps an epoch: in each the losses are looked into
     "test_pictures": 64,
     "explained": 4,
     "epochs": 2,
@@ -124,13 +125,37 @@ def test_the_kind_of_language_is_stated() -> None:
 
 
 def test_every_open_choice_names_a_switch_and_its_value() -> None:
-    frame = training.open_choices()
+    frame = preset_tables.open_choices()
     assert frame["switch"].is_unique
     row = frame.set_index("switch").loc["tau"]
     assert row["paper"] == "2.659"
-    table = training.preset_table().set_index("switch")
-    assert table.loc["names", "lico_fact"] == "sorted"
-    assert table.loc["names", "rebuttal"] == "·"
+
+
+def test_a_version_is_told_by_what_it_changes() -> None:
+    table = preset_tables.versions().set_index("preset")
+    assert list(table.index) == list(PRESETS)
+    assert set(table.loc["paper", list(preset_tables.PARTS)]) == {"·"}
+    assert table.loc["lico_fact", "words"] == "names sorted"
+    assert table.loc["rebuttal", "words"] == "·"
+    assert table.loc["active", "matching"] == "temperature fixed; tau 0.2; no diagonal"
+    assert "plan gradient none" in str(table.loc["authors_jan", "transport"])
+    assert "full stop" in str(table.loc["authors_oct", "prompts"]).split("; ")
+    switches = [switch for part in preset_tables.PARTS.values() for switch in part]
+    assert len(switches) == len(set(switches))
+
+
+def test_a_part_of_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    record = {"arms": {arm: {} for arm in ("ce", "lico", "cgc", "permuted")}}
+    kept = training.part(record, "contrast")
+    assert kept is not None
+    assert list(kept["arms"]) == ["ce", "lico", "cgc"]
+    assert capsys.readouterr().out == (
+        "Not among the arms of this record: three-views.\n"
+    )
+    assert training.part(record, "versions") is None
+    assert "authors_oct" in capsys.readouterr().out
+    assert training.part(None, "versions") is None
+    assert capsys.readouterr().out == ""
 
 
 def test_a_small_pass_ends_in_a_summary_that_json_can_hold(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""Every profile is read, names chapters that exist, and asks for runs that may be made."""
+"""Every profile is read, and asks for runs that may be made."""
 
 import pytest
 

@@ -9,6 +9,8 @@ from scipy import stats
 
 from helpers.report import arms, intervention, ledger, published, records
 from helpers.report.margins import load
+from helpers.report.secondary import secondary_verdicts, table
+from helpers.report.verdict import Verdict
 
 SEEDS = ("1", "2", "3", "4", "5", "6")
 PICTURES = 400
@@ -106,6 +108,52 @@ def test_an_inert_loss_bars_its_arm_and_no_other() -> None:
     assert found["2 (active)"].outcome == "supported"
 
 
+def test_without_the_bar_an_inert_arm_is_judged_by_its_numbers() -> None:
+    made = summary(lico=0.10, mm=0.05, ot=0.05)
+    for run in made["arms"]["lico"].values():
+        run["intervention"]["inert"] = "mm"
+    strict = ledger.judge(made, ["lico"], ["ce"], "sch", "claim")
+    free = ledger.judge_whatever_acted(made, ["lico"], ["ce"], "sch", "claim")
+    assert strict is not None
+    assert free is not None
+    assert (strict.outcome, strict.reason) == ("undecided", "inert")
+    assert free.outcome == "supported"
+    assert strict.interval == free.interval
+    frame = ledger.full_table(made).set_index(["claim", "metric"])
+    assert frame.loc[("1", "SCH"), "verdict"] == "undecided: inert"
+    assert frame.loc[("1", "SCH"), "exploratory: inert or not"] == "supported"
+    few = ledger.full_table(made, ["2"])
+    assert few["claim"].tolist() == ["2"]
+    acting = ledger.full_table(summary(lico=0.10))
+    assert set(acting["exploratory: inert or not"]) == {"the same"}
+    assert len(ledger.full_table(made, ["cgc"])) == 1
+
+
+def test_an_answer_or_why_there_is_none() -> None:
+    made = summary(lico=0.10)
+    found = ledger.answer(made, "2 (gain)")
+    assert isinstance(found, Verdict)
+    assert found.outcome == "supported"
+    missing = ledger.answer(made, "cgc", "sch")
+    assert missing.label == "no verdict: an arm or a score of it is not recorded"
+    assert "Claim cgc" in missing._repr_html_()
+    assert ledger.answer(None, "1").label == "no verdict: the record is not there"
+
+
+def test_a_label_in_few_words() -> None:
+    found = ledger.judge(summary(lico=0.1), ["lico"], ["ce"], "sch", "claim")
+    assert found is not None
+    assert ledger.in_few_words(found) == "supported"
+    for reason, words in {
+        "lico > mm: inert; mm > ce: smallest detectable effect .1 > .01": "inert",
+        "under-trained": "under-trained",
+        "smallest detectable effect .1 > .01": "too few seeds for the margin",
+        "3 seeds": "3 seeds",
+    }.items():
+        one = replace(found, outcome="undecided", reason=reason)
+        assert ledger.in_few_words(one) == f"undecided: {words}"
+
+
 def test_runs_that_still_learn_bar_their_arm() -> None:
     made = summary(lico=0.10)
     made["arms"]["lico"]["3"]["trained_out"] = False
@@ -125,7 +173,7 @@ def test_only_seeds_that_both_arms_have_are_paired() -> None:
 
 
 def test_secondary_metrics_are_corrected_and_agree() -> None:
-    found = ledger.secondary_verdicts(summary(lico=0.10))
+    found = secondary_verdicts(summary(lico=0.10))
     assert [one.metric for one in found] == ["ses", "mosu", "insertion", "deletion"]
     assert all(one.outcome == "no relevant difference" for one in found)
     assert [len(one.parts) for one in found] == [0, 0, 3, 3]
@@ -137,8 +185,16 @@ def test_a_picture_without_probability_is_no_obstacle() -> None:
         for run in seeds.values():
             run["full"] = records.packed([0.9] * 7 + [0.0])
             run["full_correct"] = "11111110"
-    found = ledger.secondary_verdicts(made)
+    found = secondary_verdicts(made)
     assert all(one.outcome == "no relevant difference" for one in found)
+
+
+def test_secondary_metrics_without_a_picture_that_both_get_right() -> None:
+    made = summary(lico=0.10)
+    made["arms"]["lico"]["2"]["full_correct"] = "0" * 8
+    frame = table(made).set_index("metric")
+    assert frame.loc["insertion", "verdict"].startswith("undecided: a seed without")
+    assert frame.loc["SES", "verdict"] == "no relevant difference"
 
 
 def test_seeds_needed_reach_the_margin() -> None:
@@ -166,14 +222,6 @@ def test_the_table_names_every_claim() -> None:
     assert len(ledger.claims()) == len(load().claims)
     with pytest.raises(KeyError, match="not judged"):
         ledger.of_claim([], "7")
-
-
-def test_sources_stand_side_by_side() -> None:
-    frame = ledger.side_by_side({"here": summary(lico=0.1)})
-    assert {"here", "Bartak et al., 2024: Table 4"} <= set(frame["source"])
-    assert set(frame["claim"]) == {"1", "2"}
-    here = frame[(frame["source"] == "here") & (frame["metric"] == "top-1")]
-    assert here["LICO - CE"].item() == pytest.approx(0.1)
 
 
 def test_published_numbers_and_their_welch_interval() -> None:
@@ -215,6 +263,7 @@ def history(mm: float, off: float) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "epoch": [1, 2, 3, 4],
+            "loss": 3.0,
             "ce gradient": 2.0,
             "mm gradient": 2 * mm,
             "ot gradient": 0.2,
@@ -245,6 +294,48 @@ def test_an_intervention_by_hand() -> None:
     both = intervention.mean_of([line, intervention.describe(history(1e-4, 0.8))])
     assert both["inert"] == "mm"
     assert both["off-diagonal"] == pytest.approx(0.8)
+
+
+def test_a_record_with_and_without_top_k() -> None:
+    made = summary(lico=0.10)
+    plain = arms.accuracy(made)
+    assert "top-5" not in plain
+    assert set(plain["near ceiling"]) == {"no"}
+    assert set(plain["what it is"]) == {"—"}
+    for seeds in made["arms"].values():
+        for run in seeds.values():
+            run["accuracy"]["top-2"] = 0.99
+            run["method"] = "paper"
+    frame = arms.accuracy(made)
+    assert frame["top-2"].tolist() == pytest.approx([0.99, 0.99])
+    assert set(frame["near ceiling"]) == {"top-2"}
+    assert set(frame["what it is"]) == {"paper"}
+    made["arms"]["ce"]["1"]["accuracy"]["test"] = 6.0  # mean over seeds above .98
+    assert arms.accuracy(made)["near ceiling"][0] == "top-1, top-2"
+
+
+def test_metrics_that_a_record_lacks_are_left_out() -> None:
+    made = summary(lico=0.10)
+    for seeds in made["arms"].values():
+        for run in seeds.values():
+            del run["means"]["Grad-CAM"]["sch"]
+    gaps = arms.differences(made, ["sch", "ses"])
+    assert set(gaps["metric"]) == {"accuracy", "ses"}
+    noise = arms.seed_to_seed(made, ["sch", "ses"])
+    assert noise["metric"].tolist() == ["accuracy", "ses"]
+    bare = {"arms": {"ce": made["arms"]["ce"]}}
+    assert len(arms.interventions(bare)) == 1
+
+
+def test_some_arms_of_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    made = summary(lico=0.10, mm=0.05)
+    kept = arms.only(made, ["ce", "mm", "ot"])
+    assert kept is not None
+    assert list(kept["arms"]) == ["ce", "mm"]
+    assert kept["language"] == "planted"
+    assert "record: ot." in capsys.readouterr().out
+    assert arms.only(made, ["ce", "ot"]) is None
+    assert arms.only(None, ["ce"]) is None
 
 
 def test_tables_of_arms() -> None:

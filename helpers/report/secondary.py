@@ -1,0 +1,104 @@
+"""LICO against its baseline on the metrics of no claim: together, after Holm.
+
+A summary is what chapter 03 keeps of its runs, `summary["arms"][arm][seed]`.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from helpers.measure.statistics import Floats
+from helpers.report import margins
+from helpers.report.ledger import (
+    BASELINE,
+    Summary,
+    common_seeds,
+    in_few_words,
+    inert_arms,
+    is_trained_out,
+    judge,
+)
+from helpers.report.records import unpacked
+from helpers.report.verdict import Verdict, after_holm, agreeing, verdict
+
+SECONDARY = ("ses", "mosu", "insertion", "deletion")
+
+
+def secondary_verdicts(summary: Summary, arm: str = "lico") -> list[Verdict]:
+    """Return LICO against the baseline on the other metrics, after Holm.
+
+    Insertion and deletion must agree in three versions: raw, in units of the full
+    picture's probability, and on the pictures that both networks get right.
+    """
+    found = []
+    for metric in SECONDARY:
+        claim = f"{arm} against {BASELINE}"
+        plain = judge(summary, [arm], [BASELINE], metric, claim)
+        if plain is None:
+            continue
+        if metric in ("insertion", "deletion"):
+            others = _versions(summary, arm, metric, claim)
+            if others:
+                plain = agreeing([plain, *others])
+            else:
+                reason = "a seed without a picture that both get right"
+                plain = replace(plain, outcome="undecided", reason=reason)
+        found.append(plain)
+    return after_holm(found)
+
+
+def table(summary: Summary, arm: str = "lico") -> pd.DataFrame:
+    """Return a row a secondary metric: verdict after Holm, estimate, interval, p."""
+    return pd.DataFrame(
+        {
+            "metric": margins.metric(found.metric).label,
+            "verdict": in_few_words(found),
+            "A - B": found.estimate,
+            "from": found.interval[0],
+            "to": found.interval[1],
+            "margin": found.margin,
+            "p after Holm": found.p,
+            "seeds": found.seeds,
+        }
+        for found in secondary_verdicts(summary, arm)
+    )
+
+
+def _versions(summary: Summary, arm: str, metric: str, claim: str) -> list[Verdict]:
+    """Return the verdicts on relative scores, and on pictures both get right.
+
+    None of them where the two of a seed get no picture right together.
+    """
+    seeds = common_seeds(summary, [arm, BASELINE])
+
+    def rows(which: str, name: str) -> Floats:
+        kept = [summary["arms"][which][seed][name] for seed in seeds]
+        return np.array([unpacked(row) for row in kept])
+
+    def right(which: str) -> Floats:
+        kept = [summary["arms"][which][seed]["full_correct"] for seed in seeds]
+        return np.array([[int(hit) for hit in row] for row in kept])
+
+    both = right(arm) * right(BASELINE) > 0
+    if not both.any(axis=1).all():
+        return []
+    raw = {which: rows(which, metric) for which in (arm, BASELINE)}
+    share = {
+        which: raw[which] / np.where(both, rows(which, "full"), 1.0)
+        for which in (arm, BASELINE)
+    }
+    trained_out = is_trained_out(summary, [arm, BASELINE])
+    inert = bool(inert_arms(summary, [arm]))
+    return [
+        verdict(
+            scores[arm],
+            scores[BASELINE],
+            claim=claim,
+            metric=metric,
+            where=where,
+            trained_out=trained_out,
+            inert=inert,
+        )
+        for scores, where in ((share, both), (raw, both))
+    ]
