@@ -136,16 +136,20 @@ chapter = training.Training.of(
 # that is trained. How near pictures are to each other is written as a softmax over
 # the batch, once by maps and once by text,
 #
-# $$ A^F_{ij} = \operatorname{softmax}_j \bigl( -\lVert F_i - F_j \rVert / \tau \bigr),
-# \qquad L_\mathrm{MM} = \frac1B \sum_i
-# \mathrm{KL} \bigl( A^G_i \,\Vert\, A^F_i \bigr), $$ (eq-03-mm)
+# $$ \begin{aligned}
+# A^F_{ij} &= \operatorname{softmax}_j \bigl( -\lVert F_i - F_j \rVert / \tau \bigr), \\
+# L_\mathrm{MM} &= \frac1B \sum_i
+# \mathrm{KL} \bigl( A^G_i \,\Vert\, A^F_i \bigr),
+# \end{aligned} $$ (eq-03-mm)
 #
 # and {term}`manifold matching` asks the two to agree. The second loss transports the
 # channels of $F_i$ to the tokens of $G_i$, with plan $T_i$ and cost $c_i$
 # ({doc}`02_ot_alignment`):
 #
-# $$ L = L_\mathrm{CE} + \alpha L_\mathrm{MM} + \beta L_\mathrm{OT}, \qquad
-# L_\mathrm{OT} = \frac1B \sum_i \langle T_i, c_i \rangle . $$ (eq-03-lico)
+# $$ \begin{aligned}
+# L &= L_\mathrm{CE} + \alpha L_\mathrm{MM} + \beta L_\mathrm{OT}, \\
+# L_\mathrm{OT} &= \frac1B \sum_i \langle T_i, c_i \rangle .
+# \end{aligned} $$ (eq-03-lico)
 #
 # After training, everything but the classifier is discarded.
 
@@ -161,8 +165,8 @@ chapter = training.Training.of(
 tables.show(preset_tables.open_choices())
 
 # %% [markdown]
-# The other presets are rows of the same switches. What each changes, from `paper`, by
-# part of the method; a dot where it changes nothing:
+# The other presets are rows of the same switches. Where each comes from, and what it
+# changes from `paper`, by part of the method:
 
 # %%
 tables.show(preset_tables.versions())
@@ -409,15 +413,16 @@ tables.show(records.of(acting, scores))
 #
 # LICO is compared with CGC {cite}`pillai2022cgc`, which wants the same of a network and
 # uses no text: Grad-CAM of an augmented picture should be that of the picture, moved as
-# the picture was. Let $a_b$ be the map of the augmented picture $b$, $o_b$ the map of
-# the original moved with it, both made flat and scaled to length 1, and
-# $s_b = \exp(a_b \cdot o_b / T)$:
+# the picture was. Let $a_b$ be the map of the augmented picture $b$ and $o_b$ the map of
+# the original moved with it, both made flat and scaled to length 1:
 #
 # $$ \begin{aligned}
-# L &= L_\mathrm{CE}(x) + L_\mathrm{CE}(x') + L_\mathrm{CE}(x'')
-# + \lambda L_\mathrm{con}, \\
+# L &= L_\mathrm{CE}(x) + L_\mathrm{CE}(x') \\
+# &\quad + L_\mathrm{CE}(x'') + \lambda L_\mathrm{con}, \\
 # L_\mathrm{con} &= -\frac1B \sum_{b=1}^{B}
-# \log \frac{s_b}{s_b + \sum_{j \ne b} \exp(a_b \cdot a_j / T)} .
+# \log \frac{s_b}{s_b + r_b}, \\
+# s_b &= \exp(a_b \cdot o_b / T), \\
+# r_b &= \textstyle\sum_{j \ne b} \exp(a_b \cdot a_j / T) .
 # \end{aligned} $$ (eq-03-cgc)
 #
 # So a map must be like itself and unlike those of other pictures. Each step sees three
@@ -489,7 +494,7 @@ plt.show()
 # ## Verdict
 #
 # Claim 2, that LICO costs no accuracy, by the runs of this page, by the study and on
-# photographs. The last column is exploratory: the answer if it did not matter whether a
+# photographs. The column *exploratory* gives the answer if it did not matter whether a
 # loss acted. All claims together are judged in {doc}`09_verdicts`.
 
 # %%

@@ -236,9 +236,9 @@ tables.show(records.of(study, tables_of.interventions), digits=4)
 #
 # Each committed claim, by the study. `smallest effect` is what its seeds could have
 # shown with a power of 80 %; `seeds needed` is how many would bring it down to the
-# margin, if the spread stays as it is. The last column is *exploratory*: the outcome
-# if the bar on inert losses were lifted. It says what the arms did, not what the loss
-# did that they are named for.
+# margin, if the spread stays as it is. The column *exploratory* gives the outcome if the
+# bar on inert losses were lifted. It says what the arms did, not what the loss did that
+# they are named for.
 
 # %%
 tables.show(records.of(study, ledger.full_table), digits=4)

@@ -72,10 +72,10 @@ class Run:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """A row an epoch: epoch, and the epoch's means of loss, accuracy ..."""
+        """A row an epoch: epoch, and its means of loss, accuracy ..., NaN if none."""
         with (self.folder / "history.csv").open(newline="", encoding="utf-8") as file:
             rows = [
-                {name: float(value) for name, value in row.items()}
+                {name: float(value or "nan") for name, value in row.items()}
                 for row in csv.DictReader(file)
             ]
         return pd.DataFrame(rows).astype({"epoch": int})

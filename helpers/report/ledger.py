@@ -199,10 +199,11 @@ def full_table(summary: Summary, names: Sequence[str] = ()) -> pd.DataFrame:
     if not chosen:
         return pd.DataFrame({"claim": ["none: an arm or a score is missing"]})
     frame = table([row for row, _ in chosen])
-    frame["exploratory: inert or not"] = [
+    free_of_it = [
         "the same" if other.label == row[1].label else in_few_words(other)
         for row, other in chosen
     ]
+    frame.insert(3, "exploratory", free_of_it)
     return frame
 
 

@@ -49,21 +49,20 @@ def open_choices() -> pd.DataFrame:
 
 
 def versions() -> pd.DataFrame:
-    """Return a row a preset: its code, and what it changes from `paper`, by part.
+    """Return what each preset changes from `paper`, a row a part, below its code.
 
     Raises KeyError for a preset without a code, and for a switch of no part.
     """
     rows = []
     for name in PRESETS:
         changed = {switch: new for switch, (_, new) in differences(name).items()}
-        cells = {
-            part: "; ".join(_said(s, changed.pop(s)) for s in switches if s in changed)
-            for part, switches in PARTS.items()
-        }
+        rows.append({"preset": name, "part": "code", "changed": CODES[name]})
+        for part, switches in PARTS.items():
+            said = [_said(s, changed.pop(s)) for s in switches if s in changed]
+            if said:
+                rows.append({"preset": "", "part": part, "changed": "; ".join(said)})
         if changed:
             raise KeyError(f"preset '{name}': no part has {', '.join(changed)}")
-        shown = {part: text or "·" for part, text in cells.items()}
-        rows.append({"code": CODES[name], "preset": name, **shown})
     return pd.DataFrame(rows)
 
 

@@ -67,7 +67,7 @@ def rows(
                 "to": high,
                 "sign": "+" if low > 0 else "-" if high < 0 else "0 within",
                 "verdict": ledger.in_few_words(judged),
-                "exploratory: inert or not": ledger.in_few_words(free),
+                "exploratory": ledger.in_few_words(free),
             }
         )
     return pd.DataFrame(found or {"metric": []})

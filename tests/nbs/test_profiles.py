@@ -26,8 +26,8 @@ def test_the_profiles_are_those_that_chapters_speak_of(
 ) -> None:
     assert {"smoke", "book", "study", *RECORDED} == set(run.profiles())
     with pytest.raises(SystemExit):
-        run.main(["03_training", "--profile", "studdy"])
-    assert "invalid choice: 'studdy'" in capsys.readouterr().err
+        run.main(["03_training", "--profile", "stody"])
+    assert "invalid choice: 'stody'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("profile", RECORDED)

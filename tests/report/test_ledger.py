@@ -121,11 +121,11 @@ def test_without_the_bar_an_inert_arm_is_judged_by_its_numbers() -> None:
     assert strict.interval == free.interval
     frame = ledger.full_table(made).set_index(["claim", "metric"])
     assert frame.loc[("1", "SCH"), "verdict"] == "undecided: inert"
-    assert frame.loc[("1", "SCH"), "exploratory: inert or not"] == "supported"
+    assert frame.loc[("1", "SCH"), "exploratory"] == "supported"
     few = ledger.full_table(made, ["2"])
     assert few["claim"].tolist() == ["2"]
     acting = ledger.full_table(summary(lico=0.10))
-    assert set(acting["exploratory: inert or not"]) == {"the same"}
+    assert set(acting["exploratory"]) == {"the same"}
     assert len(ledger.full_table(made, ["cgc"])) == 1
 
 
@@ -348,6 +348,7 @@ def test_tables_of_arms() -> None:
     accuracy = gaps[gaps["metric"] == "accuracy"]["difference"]
     assert accuracy.to_list() == pytest.approx([0.1] * 6)
     assert len(gaps) == 12
+    assert len(arms.differences(made, ["accuracy", "sch"])) == 12  # none twice
     noise = arms.seed_to_seed(made, ["sch"])
     assert noise["metric"].tolist() == ["accuracy", "sch"]
     assert arms.interventions(made)["arm"].tolist() == ["lico"]
