@@ -33,15 +33,21 @@ def off_diagonal(history: pd.DataFrame) -> pd.Series:
     return both.min(axis=1)
 
 
+def looked_into(history: pd.DataFrame) -> pd.DataFrame:
+    """Return the epochs in which the losses were looked into, every few steps."""
+    if "ce gradient" not in history:
+        return history
+    unseen = history["ce gradient"].isna() & history["loss"].notna()
+    return history[~unseen]
+
+
 def inert_losses(history: pd.DataFrame) -> tuple[str, ...]:
     """Return the added losses of a training that did not act, by `margins.is_inert`.
 
     An arm with one of them gets no verdict: what it is named for did not happen. Epochs
     too short to be looked into say nothing; where the loss diverged, nothing acted.
     """
-    if "ce gradient" in history:
-        unseen = history["ce gradient"].isna() & history["loss"].notna()
-        history = history[~unseen]
+    history = looked_into(history)
     found = shares(history)
     inert = []
     for name in LOSSES:
@@ -60,6 +66,7 @@ def describe(history: pd.DataFrame) -> dict[str, float | str]:
     that remains where the texts are those of the start.
     """
     line: dict[str, float | str] = {}
+    history = looked_into(history)
     found = shares(history)
     for name in LOSSES:
         if name in found:
