@@ -115,7 +115,7 @@ def said(attempt: Callable[[], object]) -> str:
     try:
         attempt()
     except (RuntimeError, IndexError) as error:
-        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        return f"torch's {type(error).__name__}, {str(error).splitlines()[0]}"
     return "runs"
 
 

@@ -160,7 +160,7 @@ def unrepaired(contexts: int, classes: int, cells: int) -> str:
     try:
         shape = tuple(published_view(torch.zeros(contexts * classes, cells)).shape)
     except RuntimeError as error:
-        return f"{type(error).__name__}: {error}"
+        return f"torch's {type(error).__name__}, {error}"
     return f"no error: {shape}"
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from helpers.data import catalog
 from helpers.explain.cam import SMALL, SMALLEST, CoarseMapWarning
-from helpers.lab.recipe import Recipe
+from helpers.lab.recipe import Recipe, no_file, no_runs
 from helpers.lab.score import score_classifier
 from helpers.settings import Cgc, Classifier, Refused, RunSettings
 from helpers.vision import backbone, cell
@@ -77,6 +77,8 @@ CE = Recipe(
     score_classifier,
     trained_by=("methods/baseline.py",),
     scored_by=("lab/score.py",),
+    needs=no_runs,
+    fingerprint=no_file,
 )
 CGC = Recipe(
     check_classifier,
@@ -85,4 +87,6 @@ CGC = Recipe(
     score_classifier,
     trained_by=("methods/contrast.py",),
     scored_by=("lab/score.py",),
+    needs=no_runs,
+    fingerprint=no_file,
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from torch import nn
 
 from helpers.data.scenes import draw_scenes
-from helpers.lab.recipe import Recipe
+from helpers.lab.recipe import Recipe, no_file, no_runs
 from helpers.lab.score_language import score_language
 from helpers.language.tiny_clip import Architecture, build_tiny_clip, tokenise
 from helpers.settings import Refused, RunSettings, TinyClip
@@ -51,4 +51,6 @@ TINY_CLIP = Recipe(
     score_language,
     trained_by=("methods/clip.py",),
     scored_by=("lab/score_language.py",),
+    needs=no_runs,
+    fingerprint=no_file,
 )

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     Material = tuple[pl.LightningModule, tuple[Tensor, ...]]
 
 
-def _nothing(_: RunSettings) -> tuple[RunSettings, ...]:
+def no_runs(_: RunSettings) -> tuple[RunSettings, ...]:
+    """Return the runs that a run starts from where it starts from none."""
     return ()
 
 
-def _no_file(_: RunSettings) -> str:
+def no_file(_: RunSettings) -> str:
+    """Return what identifies other input than the pictures where there is none."""
     return ""
 
 
@@ -44,5 +46,5 @@ class Recipe:
     score: Callable[[RunSettings, nn.Module], dict[str, Any]]
     trained_by: tuple[str, ...]
     scored_by: tuple[str, ...]
-    needs: Callable[[RunSettings], tuple[RunSettings, ...]] = _nothing
-    fingerprint: Callable[[RunSettings], str] = _no_file
+    needs: Callable[[RunSettings], tuple[RunSettings, ...]]
+    fingerprint: Callable[[RunSettings], str]

@@ -439,7 +439,7 @@ def test_labels_twice_in_batches(chapter: TextFeaturesChapter, clip: nn.Module) 
     given = Batch(own.maps, torch.arange(24).roll(1))  # 23, 0, 1, ..: y[y_i] is not
     table = text_presets.labels_twice(side, published, given, (8, 24))
     assert list(table["own text, twice"]) == [0.0, 0.0]
-    assert table["as published"][0].startswith("IndexError: index 23")
+    assert table["as published"][0].startswith("torch's IndexError, index 23")
     assert table["as published"][1] == "runs"
 
 
@@ -450,7 +450,7 @@ def test_what_stops_the_code_of_october_is_said(
     assert len(table) == len(REPAIRS["authors_oct"])
     view, index, *others = table["said here"]
     assert "shape '[6, 10, " in view
-    assert index.startswith("IndexError")
+    assert index.startswith("torch's IndexError")
     assert set(others) == {"not tried"}
     assert text_presets.said(lambda: None) == "runs"
 

@@ -88,7 +88,7 @@ def test_the_switches_are_those_of_the_presets() -> None:
 
 
 def test_the_october_view_fails_but_for_sixty_rows() -> None:
-    assert "RuntimeError: shape '[6, 10, 16]' is invalid" in unrepaired(12, 10, 16)
+    assert "RuntimeError, shape '[6, 10, 16]' is invalid" in unrepaired(12, 10, 16)
     assert unrepaired(6, 10, 16) == "no error: (6, 10, 16)"
 
 
