@@ -17,7 +17,10 @@ from helpers.vision import backbone
 FOLDER = Path(os.environ.get("REAL_DATA", "not-given"))
 
 
-@pytest.mark.skipif(not FOLDER.is_dir(), reason="REAL_DATA names no folder")
+@pytest.mark.skipif(
+    not (FOLDER / "resnet20.th").is_file(),
+    reason="REAL_DATA names no folder with resnet20.th",
+)
 def test_resnet20_names_4599_of_5000_pictures_and_its_maps_are_scored() -> None:
     """REAL_DATA holds `cifar10/{train,test}/<class>/*.png` and `resnet20.th`."""
     model = backbone("resnet20", 10).eval()

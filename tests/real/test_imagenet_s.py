@@ -17,7 +17,7 @@ FOLDER = Path(os.environ.get("REAL_DATA", "not-given"))
 SAMPLES = FOLDER / "imagenet-samples"
 LIST = FOLDER / "imagenet-s-lists" / "ImageNetS_categories_im50.txt"
 pytestmark = pytest.mark.skipif(
-    not (SAMPLES.is_dir() and LIST.is_file()),
+    not ((SAMPLES / "classes.tsv").is_file() and LIST.is_file()),
     reason="REAL_DATA names no folder with imagenet-samples and imagenet-s-lists",
 )
 
