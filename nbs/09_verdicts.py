@@ -185,9 +185,9 @@ tables.show(claims_by_source.tallies(cells))
 
 # %% [markdown]
 # And every tile with its data set, kind of language, number of runs and 95 % interval:
-# Welch's for published means, over seeds for this book's.
+# Welch's for published means, over seeds for this book's. The table is long; unfold it.
 
-# %%
+# %% tags=["hide-output"]
 tables.show(claims_by_source.table(cells), digits=4)
 
 # %% [markdown]
