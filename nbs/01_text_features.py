@@ -274,7 +274,7 @@ plt.show()
 # The code ymLeiFDU/LICO of January 2024 gets there by another way: the texts of *all*
 # classes are given to each picture, and its label is not asked for at all.
 #
-# So exchange the labels at random, five times, and compare: by how much does the loss
+# So exchange the labels at random, several times, and compare: by how much does the loss
 # of a picture change that got another class's label, relative to what it was?
 
 # %% mystnb={"figure": {"name": "fig-01-blind", "caption": "**What other labels change** of a picture's OT loss: the mean over pictures that got another class's label, and the largest of them. At the left end: exactly nothing."}, "image": {"alt": "Horizontal dot plot on a logarithmic scale, one row a preset: most lie between a thousandth and a tenth, one near the rounding error and one at zero."}}

@@ -17,6 +17,7 @@ from helpers.report import (
     ledger,
     margins,
     published,
+    records,
     simultaneous,
     whole_codes,
 )
@@ -26,15 +27,8 @@ from helpers.report.welch import undecidable_sd
 STUDY, TRAINING = "07_which_difference-study", "03_training-study"
 BLAMED = ("OT: silent broadcast", "names sorted")  # by the author response
 PRECISION = ("autocast float16", "autocast and scaler")
-FREE = ("factors", "variants", "few_seeds", "device", "explained")  # see `schedules`
+FREE = ("factors", "variants", "few_seeds", "device", "explained")  # of `wholes`
 NONE = {"difference": ["none was trained here"]}  # in place of an empty table
-
-
-def schedules(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the parameters in which two summaries differ, seeds and arms apart."""
-    both = one["parameters"], other["parameters"]
-    names = [name for name in both[0] if name in both[1] and name not in FREE]
-    return [name for name in names if both[0][name] != both[1][name]]
 
 
 def wholes(
@@ -44,7 +38,7 @@ def wholes(
 
     Records made with another schedule are not compared.
     """
-    if singles is None or codes is None or schedules(singles, codes):
+    if singles is None or codes is None or records.differing(singles, codes, FREE):
         return []
     return whole_codes.whole_codes(singles, codes, metric, list(CODES))
 
@@ -127,12 +121,10 @@ def blamed_together(parts: Sequence[Verdict]) -> Verdict | str:
 
 
 def in_few_words(found: Verdict) -> str:
-    """Return a verdict's label for a cell, the smallest effect left to its column."""
-    if found.reason.startswith("smallest detectable effect"):
-        return "undecided: too few seeds for the margin"
+    """Return `ledger.in_few_words`, which knows no bar of changing nothing."""
     if found.reason.endswith("changing nothing") and found.outcome == "undecided":
         return "undecided: on both sides of the bar"
-    return found.label
+    return ledger.in_few_words(found)
 
 
 def verdict_table(parts: Sequence[Verdict]) -> pd.DataFrame:

@@ -83,10 +83,7 @@ def other_parameters(own: Summary, study: Summary | None) -> str:
     ours, theirs = own["parameters"], study["parameters"]
     names = [
         f"{name} {ours[name]} here, {theirs[name]} there"
-        for name in ours
-        if name in theirs
-        and ours[name] != theirs[name]
-        and name not in ("seeds", "few_seeds", "device")
+        for name in records.differing(own, study, ("seeds", "few_seeds", "device"))
     ]
     if not names:
         return "The page's runs and the study's differ in seeds alone."

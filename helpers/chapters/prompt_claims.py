@@ -181,14 +181,7 @@ def verdict_table(summary: Summary, statements: Sequence[Statement]) -> pd.DataF
     return pd.DataFrame(
         {
             "statement": found.claim,
-            "metric": margins.metric(found.metric).label,
-            "verdict": found.label,
-            "A - B": found.estimate,
-            "from": found.interval[0],
-            "to": found.interval[1],
-            "margin": found.margin,
-            "smallest effect": found.smallest_effect,
-            "seeds": found.seeds,
+            **ledger.cells(found),
         }
         for found in judge(summary, statements)
     )

@@ -163,19 +163,26 @@ def in_few_words(found: Verdict) -> str:
     return found.label
 
 
+def cells(found: Verdict) -> dict[str, Any]:
+    """Return what a row shows of a verdict: outcome, interval, margin, seeds."""
+    return {
+        "metric": margins.metric(found.metric).label,
+        "verdict": in_few_words(found),
+        "A - B": found.estimate,
+        "from": found.interval[0],
+        "to": found.interval[1],
+        "margin": found.margin,
+        "smallest effect": found.smallest_effect,
+        "seeds": found.seeds,
+    }
+
+
 def table(rows: Sequence[tuple[margins.Claim, Verdict]]) -> pd.DataFrame:
     """Return a row a claim and metric: outcome, interval, margin, smallest effect."""
     return pd.DataFrame(
         {
             "claim": claim.name,
-            "metric": margins.metric(found.metric).label,
-            "verdict": in_few_words(found),
-            "A - B": found.estimate,
-            "from": found.interval[0],
-            "to": found.interval[1],
-            "margin": found.margin,
-            "smallest effect": found.smallest_effect,
-            "seeds": found.seeds,
+            **cells(found),
             "seeds needed": str(seeds_needed(found) or "—"),
         }
         for claim, found in rows

@@ -3,7 +3,7 @@
 import difflib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -48,6 +48,19 @@ def of(record: Record | None, rows: Callable[[Record], pd.DataFrame]) -> pd.Data
     if record is None:
         return pd.DataFrame({"record": [NOT_MADE]})
     return rows(record)
+
+
+def differing(one: Record, other: Record, but: Collection[str]) -> list[str]:
+    """Return the parameters that two summaries both have, with other values.
+
+    `but`: names that do not count.
+    """
+    ours, theirs = one["parameters"], other["parameters"]
+    return [
+        name
+        for name in ours
+        if name in theirs and name not in but and ours[name] != theirs[name]
+    ]
 
 
 def packed(values: Sequence[float | None]) -> str:

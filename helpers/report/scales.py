@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.report import ledger, margins
+from helpers.report import ledger, margins, records
 
 METRICS = ("sch", "accuracy")
 # Parameters that may differ between summaries that are compared: what is trained, how
@@ -26,14 +26,13 @@ def comparable(summaries: Sequence[Summary | None], parameter: str) -> list[Summ
     there = [one for one in summaries if one is not None]
     kept: dict[Any, Summary] = {}
     for one in there:
-        first, own = there[0]["parameters"], one["parameters"]
-        other = {n for n in first.keys() & own.keys() if first[n] != own[n]}
-        other -= {parameter, *FREE}
+        value = one["parameters"][parameter]
+        other = records.differing(there[0], one, {parameter, *FREE})
         if other:
             also = ", ".join(sorted(other))
-            print(f"Left out, {parameter} {own[parameter]}: it differs by {also} too.")
+            print(f"Left out, {parameter} {value}: it differs by {also} too.")
         else:
-            kept.setdefault(own[parameter], one)
+            kept.setdefault(value, one)
     return [kept[value] for value in sorted(kept)]
 
 

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from helpers.measure.statistics import Floats
-from helpers.report import margins
 from helpers.report.ledger import (
     BASELINE,
     Summary,
+    cells,
     common_seeds,
-    in_few_words,
     inert_arms,
     is_trained_out,
     judge,
@@ -52,14 +51,8 @@ def table(summary: Summary, arm: str = "lico") -> pd.DataFrame:
     """Return a row a secondary metric: verdict after Holm, estimate, interval, p."""
     return pd.DataFrame(
         {
-            "metric": margins.metric(found.metric).label,
-            "verdict": in_few_words(found),
-            "A - B": found.estimate,
-            "from": found.interval[0],
-            "to": found.interval[1],
-            "margin": found.margin,
+            **cells(found),
             "p after Holm": found.p,
-            "seeds": found.seeds,
         }
         for found in secondary_verdicts(summary, arm)
     )

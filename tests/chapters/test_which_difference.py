@@ -27,6 +27,7 @@ from helpers.language.tiny_clip import build_tiny_clip
 from helpers.methods.factors import FACTORS, GROUPS
 from helpers.methods.presets import PRESETS, preset
 from helpers.report import factors as effects_of
+from helpers.report import records
 from helpers.report.records import packed
 from helpers.settings import Refused, RunSettings
 from helpers.vision import backbone
@@ -198,7 +199,7 @@ def test_every_code_difference_and_reading_has_a_row(
 def test_records_of_another_schedule_are_not_compared() -> None:
     one = {"parameters": {"epochs": 64, "seeds": [1], "factors": []}, "arms": {}}
     other = {"parameters": {"epochs": 52, "seeds": [1]}, "arms": {}}
-    assert effects.schedules(one, other) == ["epochs"]
+    assert records.differing(one, other, effects.FREE) == ["epochs"]
     assert effects.wholes(one, other, "sch") == []
     assert effects.wholes(None, other, "sch") == []
 
