@@ -5,7 +5,7 @@ It needs no gradient and no layer, only images -> logits. Its price is noise:
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from helpers.explain.hooks import evaluating
 from helpers.streams import stream
 
 Model = Callable[[Tensor], Tensor]
+BLOCK = 256  # masks drawn at a time: 51 MB of them at 224 x 224
 
 
 def rise_masks(
@@ -39,12 +40,42 @@ def rise_masks(
         ValueError: count under 1, cells outside 1..min(H, W), probability outside
             (0, 1).
     """
+    blocks = mask_blocks(count, size, cells, probability, generator=generator)
+    return torch.cat(list(blocks))
+
+
+def mask_blocks(
+    count: int,
+    size: tuple[int, int],
+    cells: int = 7,
+    probability: float = 0.5,
+    *,
+    generator: torch.Generator,
+) -> Iterator[Tensor]:
+    """Yield the masks of `rise_masks` in blocks `[n, H, W]`, n <= `BLOCK`, in turn.
+
+    Raises:
+        ValueError: as `rise_masks`, at the first block.
+    """
     if count < 1:
         raise ValueError(f"count must be at least 1 mask, got {count}")
     if not 1 <= cells <= min(size):
         text = f"cells must be in 1..{min(size)} for pictures of {size[0]} x {size[1]}"
         raise ValueError(f"{text}, got {cells}")
     _check_probability(probability)
+    for start in range(0, count, BLOCK):
+        number = min(BLOCK, count - start)
+        yield _drawn(number, size, cells, probability, generator)
+
+
+def _drawn(
+    count: int,
+    size: tuple[int, int],
+    cells: int,
+    probability: float,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return masks `[count, H, W]` of the generator's next numbers."""
     drawn = torch.rand(count, cells, cells, generator=generator)
     masks = (drawn < probability).float()  # [N, cells, cells]
     for side in size:  # rows, then columns: bilinear interpolation is separable
@@ -133,6 +164,9 @@ def rise_from_seed(
 ) -> Tensor:
     """Return RISE maps with `count` masks drawn from a seed: `rise_masks`, then `rise`.
 
+    Masks are drawn, used and dropped block by block: memory does not grow with their
+    number.
+
     Shapes: images `[B, 3, H, W]`, targets `[B]` -> `[B, H, W]`. Range: [0, 1 / p].
 
     Raises:
@@ -140,8 +174,11 @@ def rise_from_seed(
     """
     check_images(images)
     size, generator = (images.shape[2], images.shape[3]), stream(seed, "rise masks")
-    masks = rise_masks(count, size, cells, probability, generator=generator)
-    return rise(model, images, targets, masks, probability, chunk=chunk)
+    total = images.new_zeros(())
+    for masks in mask_blocks(count, size, cells, probability, generator=generator):
+        scores = masked_scores(model, images, targets, masks, chunk=chunk)  # [B, n]
+        total = total + scores @ masks.to(scores).flatten(1)
+    return (total / (count * probability)).view(-1, *size)
 
 
 def stability(a: Tensor, b: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from helpers.explain import rise as rise_module
 from helpers.explain.rise import rise, rise_from_seed, rise_masks, stability
 from helpers.streams import stream
 
@@ -205,15 +206,36 @@ def test_from_seed_is_masks_then_maps(images: Tensor) -> None:
     assert not torch.equal(rise_from_seed(Net(), images, targets, 20, 5, 0.4), wanted)
 
 
+def test_many_masks_are_drawn_and_used_in_blocks(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = []
+    real = rise_module.masked_scores
+
+    def watched(model, images, targets, masks, **options) -> Tensor:
+        held.append(len(masks))
+        return real(model, images, targets, masks, **options)
+
+    monkeypatch.setattr(rise_module, "masked_scores", watched)
+    monkeypatch.setattr(rise_module, "BLOCK", 8)
+    found = rise_from_seed(Net(), images, targets, 20, 5, 0.4, 3)
+    assert held == [8, 8, 4]
+    masks = rise_masks(20, (12, 15), 5, 0.4, generator=stream(3, "rise masks"))
+    assert masks.shape == (20, 12, 15)
+    wanted = rise(Net(), images, targets, masks, 0.4)
+    assert torch.allclose(found, wanted, rtol=1e-12)
+    assert len({tuple(mask.flatten().tolist()) for mask in masks}) == 20
+
+
 def test_the_pixels_that_decide_are_found() -> None:
-    """P depends on one corner alone; 1,000 masks find it, two seeds agree."""
+    """P depends on one corner alone; 4,000 masks find it, two seeds agree."""
 
     def corner(images: Tensor) -> Tensor:
         seen = images[:, :, 16:24, 40:48].mean((1, 2, 3))
         return torch.stack([6 * seen - 3, 3 - 6 * seen], 1)
 
     one, first = torch.ones(1, 3, 64, 64), torch.tensor([0])
-    a, b = (rise_from_seed(corner, one, first, seed=seed) for seed in (0, 1))
+    a, b = (rise_from_seed(corner, one, first, 4000, seed=seed) for seed in (0, 1))
     y, x = divmod(a[0].argmax().item(), 64)
     assert 12 <= y < 28
     assert 36 <= x < 52
