@@ -5,7 +5,7 @@
     python tasks.py site     the site alone, from chapters that are there
     python tasks.py lab      JupyterLab with notebooks paired to their scripts
     python tasks.py sync     bring nbs/*.ipynb to their .py
-    python tasks.py bench    the benchmarks
+    python tasks.py bench    the benchmarks; numbers after it choose rows, as 4 11
     python tasks.py fresh    drop runs, executed chapters and the site
 
 The environment is made in .venv, or in the folder that the variable VENV names, with
@@ -175,10 +175,9 @@ def sync() -> None:
 
 
 def bench() -> None:
-    """Run the benchmarks: ratios of interleaved pairs."""
+    """Run the benchmarks: ratios of interleaved pairs, printed, and as bench.json."""
     environment("test")
-    for script in sorted((ROOT / "tests" / "benchmarks").glob("bench_*.py")):
-        python(script)
+    python(ROOT / "tests" / "benchmarks", *sys.argv[2:])
 
 
 def fresh() -> None:

@@ -4,6 +4,7 @@ A later chapter adds a module here and a line to `CHAPTERS`.
 """
 
 from helpers.chapters.chapter import Chapter
+from helpers.chapters.cost import Cost
 from helpers.chapters.laboratory import Laboratory
 from helpers.chapters.metrics import Metrics
 from helpers.chapters.ot_alignment import OtAlignment
@@ -24,6 +25,7 @@ CHAPTERS: dict[str, type[Chapter]] = {
     "05_metrics": Metrics,
     "06_prompt_variants": PromptVariants,
     "07_which_difference": WhichDifference,
+    "08_cost": Cost,
     "09_verdicts": Verdicts,
     "90_published": PublishedNumbers,
 }

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from helpers.explain.cam import (
     PooledLinear,
     check_images,
-    check_promise,
     check_resolution,
     check_targets,
     features_and_slope,
     is_pooled_linear,
+    pooled_features,
     upsample,
     weighted_map,
 )
@@ -152,7 +152,6 @@ def _look(
 ) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
     """Return the function (images, targets) -> features, slope that suits the model."""
     if layer is None and is_pooled_linear(model):
-        check_promise(model, images[:1])
         return partial(_at_pooled_head, model)
     if layer is None:
         layer = feature_map_layer(model, images)
@@ -167,5 +166,5 @@ def _at_pooled_head(
 ) -> tuple[Tensor, Tensor]:
     """Return features and slope `[B, C, h, w]` of a batch, without a backward pass."""
     check_targets(targets, len(images), model.head.out_features)
-    features = model.features(images.clone())  # [B, C, h, w]
+    features = pooled_features(model, images)
     return features, pooled_head_slope(features, model.head.weight, targets)

@@ -92,7 +92,12 @@ def optimal_plan(cost: Tensor, epsilon: float) -> Tensor:
     Shapes: cost `[B, C, M]` -> `[B, C, M]`, no gradient. Range: [0, 1/C].
     Raises ValueError as `sinkhorn_plan`, which takes over if Newton does not arrive.
     """
-    given = _checked(cost, epsilon).mT.contiguous()  # [B, M, C]: softmax 5 times faster
+    return _optimal(_checked(cost, epsilon), epsilon)
+
+
+def _optimal(cost: Tensor, epsilon: float) -> Tensor:
+    """Return `optimal_plan` of a cost that was checked."""
+    given = cost.mT.contiguous()  # [B, M, C]: softmax 5 times faster
     spread = float(given.max() - given.min())
     stages = 0
     while spread > EASY * epsilon * FACTOR**stages:
@@ -100,10 +105,9 @@ def optimal_plan(cost: Tensor, epsilon: float) -> Tensor:
     g = given.new_zeros(*given.shape[:2], 1)
     for stage in range(stages, -1, -1):
         scaled = given / (epsilon * FACTOR**stage)
-        if stage == stages:  # two steps of Sinkhorn to begin with
+        if stage == stages:  # two steps of Sinkhorn to begin with, f eliminated
             for _ in range(2):
-                f = -(g - scaled).logsumexp(1, keepdim=True)
-                g = -(f - scaled).logsumexp(2, keepdim=True)
+                g = g - (g - scaled).softmax(1).sum(2, keepdim=True).log()
         fine = ROUNDING * (10 + float(scaled.abs().max()))
         g, arrived = _newton(scaled, g, ROUGH if stage else fine)
         if stage:
@@ -123,7 +127,12 @@ def plan_gradient(plan: Tensor, cost: Tensor, epsilon: float) -> Tensor:
     Shapes: plan and cost `[B, C, M]` -> `[B, C, M]`, no gradient. Entries sum to 1.
     Raises ValueError as `sinkhorn_plan`.
     """
-    P, cost = plan.detach().double(), _checked(cost, epsilon).detach()
+    return _slope(plan.double(), _checked(cost, epsilon), epsilon)
+
+
+@torch.no_grad()
+def _slope(P: Tensor, cost: Tensor, epsilon: float) -> Tensor:
+    """Return `plan_gradient` of a cost that was checked, both float64."""
     rows = P.sum(2, keepdim=True)  # [B, C, 1]
     paid = P * cost
     mean = paid.sum(2, keepdim=True) / rows  # what a channel pays
@@ -142,8 +151,10 @@ def transport_cost(cost: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     Shapes: cost `[B, C, M]` -> `[B]` and `[B, C, M]`, the plan without gradient.
     Raises ValueError as `sinkhorn_plan`.
     """
-    plan = optimal_plan(cost, epsilon)
-    return _Transport.apply(cost.double(), plan, epsilon), plan
+    cost = _checked(cost, epsilon)
+    with torch.no_grad():
+        plan = _optimal(cost, epsilon)
+    return _Transport.apply(cost, plan, epsilon), plan
 
 
 def regularised_cost(cost: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
@@ -234,7 +245,7 @@ class _Transport(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
         cost, plan = ctx.saved_tensors
-        return slope[:, None, None] * plan_gradient(plan, cost, ctx.epsilon), None, None
+        return slope[:, None, None] * _slope(plan, cost, ctx.epsilon), None, None
 
 
 def _newton(scaled: Tensor, g: Tensor, close: float) -> tuple[Tensor, bool]:
@@ -275,6 +286,7 @@ def _checked(cost: Tensor, epsilon: float) -> Tensor:
     if not epsilon > 0:
         exact = "an exact plan (epsilon 0) is ot.emd of POT"
         raise ValueError(f"epsilon {epsilon} must be positive: {exact}")
-    if cost.ndim != 3 or not cost.isfinite().all():
+    cost = cost.double()
+    if cost.ndim != 3 or not cost.detach().sum().isfinite():
         raise ValueError(f"cost must be finite [B, C, M], got {list(cost.shape)}")
-    return cost.double()
+    return cost

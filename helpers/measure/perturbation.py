@@ -127,33 +127,39 @@ def insertion_deletion(
     numbers = torch.arange(steps + 1, device=images.device)
     counts = (2 * maps[0].numel() * numbers + steps) // (2 * steps)  # [S + 1], rounded
     inner = counts[1:-1]
-    ranks = pixel_ranks(maps, orders, seed)  # [orders, B, N]
+    ranks = pixel_ranks(maps, orders, seed).int()  # [orders, B, N]
     falling = maps.flatten(1).sort(1, descending=True).values
     cuts_tie = falling[:, inner - 1] == falling[:, inner]  # [B, S - 1]
     needed = torch.stack([torch.ones_like(cuts_tie)] + [cuts_tie] * (orders - 1))
     jobs = needed.nonzero()  # [jobs, 3]: order, picture, step
+    as_given = images.is_contiguous(memory_format=torch.channels_last)
+    layout = torch.channels_last if as_given else torch.contiguous_format
 
     def inner_points(top: Tensor, bottom: Tensor) -> Tensor:
         """Return `[B, S - 1]`: first pixels from `top`, the others from `bottom`."""
         found = full.new_zeros(needed.shape)  # [orders, B, S - 1]
+        top, bottom = top.contiguous(), bottom.contiguous()
         for part in jobs.split(chunk) if len(jobs) else ():
             order, picture, step = part.unbind(1)
             first = ranks[order, picture] < inner[step, None]  # [n, N]
-            first = first.view(-1, 1, *maps.shape[1:])  # [n, 1, H, W]
-            mixed = torch.where(first, top[picture], bottom[picture])
+            first = first.view(-1, 1, *maps.shape[1:]).to(images)  # [n, 1, H, W]
+            mixed = bottom[picture].lerp_(top[picture], first)  # exact at 0 and 1
+            mixed = mixed.contiguous(memory_format=layout)
             found[order, picture, step] = followed(mixed, targets[picture])
         return torch.where(needed, found, found[0]).mean(0)
 
     def followed(mixed: Tensor, classes: Tensor) -> Tensor:
-        """Return the probability of each picture's class, `[n]`."""
-        return probabilities(model, mixed, chunk).gather(1, classes[:, None])[:, 0]
+        """Return the probability of each picture's class, `[n]`; may overwrite them."""
+        known = torch.cat([_asked(model, part) for part in mixed.split(chunk)])
+        return known.gather(1, classes[:, None])[:, 0]
 
     soft, plain = blurred(images, blur), filled(images, fill)
     with evaluating(model):
         known = probabilities(model, images, chunk)  # [B, K]
         check_targets(targets, len(images), known.shape[1])
         full = known.gather(1, targets[:, None])[:, 0]
-        start, end = followed(soft, targets), followed(plain, targets)
+        start = followed(soft.clone(), targets)
+        end = followed(plain.clone(), targets)
         insertion = [start[:, None], inner_points(images, soft), full[:, None]]
         deletion = [full[:, None], inner_points(plain, images), end[:, None]]
     return Curves(
@@ -271,15 +277,16 @@ def probabilities(model: Model, images: Tensor, chunk: int = 64) -> Tensor:
     Raises:
         ValueError: if the model gives no `[B, K]`, or NaN.
     """
-    parts = []
-    for part in images.split(chunk):
-        logits = model(part.clone())  # the model may overwrite the copy
-        if logits.ndim != 2 or len(logits) != len(part):
-            got = f"{list(logits.shape)} for {len(part)} pictures"
-            raise ValueError(f"the model must give logits [B, K], gave {got}")
-        precise = torch.promote_types(logits.dtype, torch.float32)
-        parts.append(logits.softmax(1, dtype=precise))
-    known = torch.cat(parts)
+    return torch.cat([_asked(model, part.clone()) for part in images.split(chunk)])
+
+
+def _asked(model: Model, images: Tensor) -> Tensor:
+    """Return `probabilities` of a batch that the model may overwrite."""
+    logits = model(images)
+    if logits.ndim != 2 or len(logits) != len(images):
+        got = f"{list(logits.shape)} for {len(images)} pictures"
+        raise ValueError(f"the model must give logits [B, K], gave {got}")
+    known = logits.softmax(1, dtype=torch.promote_types(logits.dtype, torch.float32))
     if known.isnan().any():
         raise ValueError("the model gives NaN for a picture or a perturbed picture")
     return known

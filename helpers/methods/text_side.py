@@ -173,12 +173,16 @@ class TextSide(nn.Module):
             generator = stream(self.seed, "shuffle", step)
             order = torch.randperm(self.method.n_ctx, generator=generator)
             context = context[:, order.to(context.device)]
+        made = self.prompts
+        if chosen is not None:
+            made = prompts.some(made, chosen)
         if self.method.contexts == "class":
-            found = text_tower.own_features(tower, self.prompts, context)
+            found = text_tower.own_features(tower, made, context)
+        elif self.method.position == "front" and len(context) == 1:
+            context = context.expand(len(made.rows), -1, -1)  # faster than the trie
+            found = text_tower.own_features(tower, made, context)
         else:
-            trie = self.trie
-            if chosen is not None:
-                trie = text_tower.build_trie(prompts.some(self.prompts, chosen))
+            trie = self.trie if chosen is None else text_tower.build_trie(made)
             found = text_tower.shared_features(tower, trie, context)
         return found if self.vectors is None else self._replaced(found)
 

@@ -199,6 +199,25 @@ def test_a_net_that_overwrites_its_input(images: Tensor) -> None:
     assert torch.equal(maps, grad_cam(deep(first=True), images, targets))
 
 
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_a_pooled_net_that_overwrites_its_input(images: Tensor, context: type) -> None:
+    with context():
+        given = images.clone()
+        plain, careless = Pooled().double(), Pooled().double()
+        plain.body.insert(0, nn.ReLU())
+        careless.body.insert(0, nn.ReLU(inplace=True))
+        maps = grad_cam(careless, given, targets)
+        assert torch.equal(given, images)
+        assert torch.equal(maps, grad_cam(plain, given, targets))
+
+
+def test_a_pooled_head_costs_one_pass_and_one_picture(images: Tensor) -> None:
+    model, shown = Pooled().double(), []
+    model.body.register_forward_pre_hook(lambda _, seen: shown.append(len(seen[0])))
+    grad_cam(model, images, targets)
+    assert shown == [1, len(images)]
+
+
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
     torch.manual_seed(0)

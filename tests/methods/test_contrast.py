@@ -97,6 +97,26 @@ def test_the_contrast_moves_head_and_filters(pictures: Pictures) -> None:
         assert slope.abs().max() > 0
 
 
+def test_no_gradient_of_a_gradient_is_taken(
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def watched(real):
+        def run(*parts, **options):
+            asked.append(bool(options.get("create_graph")))
+            return real(*parts, **options)
+
+        return run
+
+    monkeypatch.setattr(torch.autograd, "grad", watched(torch.autograd.grad))
+    monkeypatch.setattr(torch.autograd, "backward", watched(torch.autograd.backward))
+    loss = made().training_step((pictures.images, pictures.labels))["loss"]
+    torch.autograd.backward(loss)
+    assert len(asked) > 1
+    assert not any(asked)
+
+
 def test_the_control_is_cross_entropy_on_the_same_three_views(
     pictures: Pictures,
 ) -> None:
