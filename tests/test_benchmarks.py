@@ -165,7 +165,8 @@ def test_the_table_is_written_whole(
     monkeypatch.setattr(main, "measured", lambda name: [row])
     monkeypatch.setattr(paths, "root", lambda: tmp_path)
     monkeypatch.setattr(paths, "records", lambda: tmp_path)
-    main.main(["4", "--record"])
+    monkeypatch.setattr(main, "BENCHES", {"bench_transport": ("4",)})
+    main.main(["--record"])
     (kept,) = json.loads((tmp_path / "bench.json").read_text("utf-8"))
     assert (kept["number"], kept["holds"]) == ("4", False)
     record = json.loads((tmp_path / "08_cost-bench.json").read_text("utf-8"))
@@ -180,3 +181,6 @@ def test_an_unknown_row_is_named(
     with pytest.raises(SystemExit):
         main_of().main(["12"])
     assert "there is no row 12: take one of 1, 2" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main_of().main(["4", "--record"])
+    assert "leave out their numbers" in capsys.readouterr().err

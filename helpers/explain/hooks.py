@@ -55,12 +55,14 @@ def evaluating(model: Callable[..., Any]) -> Iterator[None]:
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     found = [module.training for module in modules]
     try:
-        if isinstance(model, nn.Module):
-            model.eval()
+        for module in modules:
+            if module.training:
+                module.train(False)
         yield
     finally:
         for module, training in zip(modules, found, strict=True):
-            module.training = training
+            if module.training != training:
+                module.training = training
 
 
 def named_layer(model: nn.Module, name: str) -> nn.Module:

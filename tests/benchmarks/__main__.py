@@ -36,6 +36,8 @@ def main(words: list[str] | None = None) -> None:
     for number in asked.rows:
         if number not in KNOWN:
             parser.error(f"there is no row {number}: take one of {', '.join(KNOWN)}")
+    if asked.record and asked.rows:
+        parser.error("a record holds all rows: leave out their numbers")
     start, wanted = time.perf_counter(), asked.rows or KNOWN
     rows: list[Row] = []
     for module, numbers in BENCHES.items():
