@@ -72,7 +72,7 @@ def table(rows: Sequence[Row] | None) -> pd.DataFrame:
             "what": row["name"],
             "against": row["against"],
             "on": row["on"],
-            "plain, ours": f"{_side(row, 'plain')}, {_side(row, 'ours')}",
+            "plain, ours": _sides(row),
             "value (quartiles)": _value(row["ratio"], row) + _spread(row),
             "error": "—" if row.get("error") is None else f"{row['error']:.1e}",
             "bar": _bar(row),
@@ -127,8 +127,8 @@ def counted(rows: Sequence[Row] | None) -> str:
         return "bench: not made yet"
     held = [row["holds"] for row in rows]
     return (
-        f"{held.count(True)} bars hold, {held.count(False)} do not; "
-        f"{held.count(None)} rows have no bar or could not be run"
+        f"bars that hold: {held.count(True)}, that do not: {held.count(False)}; "
+        f"rows without a bar: {held.count(None)}"
     )
 
 
@@ -144,11 +144,16 @@ def _none() -> pd.DataFrame:
     return pd.DataFrame({"bench": [NOT_MADE]})
 
 
-def _side(row: Row, side: str) -> str:
-    for unit, name in ((f"{side}_s", "s"), (f"{side}_mb", "MB")):
-        if row.get(unit) is not None:
-            return f"{row[unit]:.3g} {name}"
+def _sides(row: Row) -> str:
+    for unit, name in (("s", "s"), ("mb", "MB")):
+        plain, ours = row.get(f"plain_{unit}"), row.get(f"ours_{unit}")
+        if plain is not None and ours is not None:
+            return f"{_short(plain)}, {_short(ours)} {name}"
     return "—"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _value(value: float | None, row: Row) -> str:

@@ -33,7 +33,7 @@ def row(**changed: Any) -> dict[str, Any]:
 
 
 MISSED = row(number="2", ratio=1.3, sense="at most", bar=1.1, holds=False, note="OT")
-SIZE = row(number="3", plain_s=None, ours_s=None, plain_mb=800, ours_mb=2, spread=None)
+SIZE = row(number="3", plain_s=None, ours_s=None, plain_mb=1800, ours_mb=2, spread=None)
 LATER = row(number="4", ratio=None, holds=None, unit="", bar=None, note="no GPU")
 ROWS = [row(), MISSED, SIZE, LATER]
 
@@ -41,9 +41,9 @@ ROWS = [row(), MISSED, SIZE, LATER]
 def test_the_table_says_what_came_out() -> None:
     table = cost_bench.table(ROWS).set_index("no.")
     assert table.loc["1a", "value (quartiles)"] == "18.1 × (17 to 19)"
-    assert table.loc["1a", "plain, ours"] == "7.8 s, 0.43 s"
+    assert table.loc["1a", "plain, ours"] == "7.8, 0.43 s"
     assert table.loc["1a", "bar"] == "at least 15 ×"
-    assert table.loc["3", "plain, ours"] == "800 MB, 2 MB"
+    assert table.loc["3", "plain, ours"] == "1,800, 2 MB"
     assert table["holds"].tolist() == ["yes", "NO", "yes", "—"]
     assert table.loc["4", ["value (quartiles)", "bar"]].tolist() == ["—", "—"]
 
@@ -52,7 +52,8 @@ def test_a_missed_bar_and_a_remark_are_shown() -> None:
     assert cost_bench.remarks(ROWS)["no."].tolist() == ["2", "4"]
     assert cost_bench.remarks(ROWS)["remark"].tolist() == ["OT", "no GPU"]
     assert "every bar holds" in cost_bench.remarks([row()]).iloc[0, 0]
-    assert cost_bench.counted(ROWS).startswith("2 bars hold, 1 do not; 1 ")
+    counted = "bars that hold: 2, that do not: 1; rows without a bar: 1"
+    assert cost_bench.counted(ROWS) == counted
 
 
 def test_machines_are_counted_bench_by_bench() -> None:
