@@ -197,7 +197,7 @@ plt.show()
 counts = cost_tokens.token_table(batch=64)
 tables.show(counts, digits=0)
 
-# %% mystnb={"figure": {"name": "fig-08-tokens", "caption": "**Tokens through the tower in one step** (log scale), $B = 64$, from what was published to what the losses read. Each way to the right leaves out tokens that change nothing. Own contexts have no common beginning, so they skip a step; where a line rises, a prompt a picture was fewer than one a class."}, "image": {"alt": "Three line plots, for CIFAR-10, Imagenette and CIFAR-100, with four falling lines each for the forms of the prompt; the shared context falls deepest."}}
+# %% mystnb={"figure": {"name": "fig-08-tokens", "caption": "**Tokens through the tower in one step** (log scale), $B = 64$, from what was published to what the losses read. Each way to the right leaves out tokens that change nothing. Own contexts have no common beginning, so they skip a step; where a line rises, a prompt a picture was fewer than one a class."}, "image": {"alt": "Four line plots, for CIFAR-10, Imagenette, ImageNet-S50 and CIFAR-100, with four falling lines each for the forms of the prompt; the shared context falls deepest."}}
 cost_figures.staircase(counts, cost_tokens.WAYS)
 plt.show()
 
@@ -449,8 +449,7 @@ plt.show()
 # - The tower that is timed here has random weights and few blocks: cost does not depend
 #   on the weights, and the blocks are alike. The bench has all twelve.
 # - Times are taken on the CPU whatever `device` says; with few pairs and small sizes
-#   they say more of growth than of size. ImageNet-S50 is left out of the token counts
-#   because its class names come with its files.
+#   they say more of growth than of size.
 # - *Predicted* counts a backward pass through the tower's weights for the published
 #   code, which computes those gradients though it does not use them, as far as it can
 #   be read (commit d63b896).

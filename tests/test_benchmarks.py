@@ -13,6 +13,7 @@ import torch
 from helpers import paths
 from helpers.lab.pairs import Pairs, alternate
 from helpers.language.tiny_clip import build_tiny_clip
+from helpers.losses.transport import published_plan
 
 NAMES = ("cat", "dog", "pickup truck", "sweet pepper", "oak tree")
 
@@ -111,6 +112,13 @@ def test_the_transport_gives_the_same(bench: SimpleNamespace) -> None:
     exact = module.transport_cost(cost, 0.1)[0].sum()
     for other in (module.pot_cost(cost, 0.1), module.unrolled_cost(cost, 0.1)):
         assert abs(float(other - exact)) < 1e-3
+
+
+def test_the_loop_of_the_bench_is_the_published_one(bench: SimpleNamespace) -> None:
+    cost = bench.bench_transport.made_cost(3, 20, 5)
+    plan = published_plan(cost, 0.1, most=100, stop=1e-3)
+    looped = bench.bench_transport.looped_cost(cost, 0.1)
+    assert float(looped) == pytest.approx(float((plan * cost).sum()), rel=1e-10)
 
 
 def test_steps_are_those_of_training(bench: SimpleNamespace) -> None:

@@ -34,6 +34,18 @@ _CIFAR100 = """
     tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """
 CIFAR100 = tuple(name.replace("_", " ") for name in _CIFAR100.split())
+# ImageNet-S50, in the order of WordNet's numbers, as lico-reproduction names them.
+IMAGENET_S50 = (
+    *("goldfish", "tiger shark", "goldfinch", "tree frog", "kuvasz", "red fox"),
+    *("siamese cat", "american black bear", "ladybug", "sulphur butterfly"),
+    *("wood rabbit", "hamster", "wild boar", "gibbon", "african elephant"),
+    *("giant panda", "airliner", "ashcan", "ballpoint", "beach wagon", "boathouse"),
+    *("bullet train", "cellular telephone", "chest", "clog", "container ship"),
+    *("digital watch", "dining table", "golf ball", "grand piano", "iron", "lab coat"),
+    *("mixing bowl", "motor scooter", "padlock", "park bench", "purse", "streetcar"),
+    *("table lamp", "television", "toilet seat", "umbrella", "vase", "water bottle"),
+    *("water tower", "yawl", "street sign", "lemon", "carbonara", "agaric"),
+)
 # How lico-fact spells a class, where it does not as the data set does.
 SPELLED = {
     **{"airplane": "plane", "automobile": "car"},

@@ -103,18 +103,15 @@ def predicted() -> pd.DataFrame:
     "text by picture" is a padded prompt a picture, with gradients to the weights of
     the tower, in units of the network's own FLOPs; "predicted" is 1 more, "ratio" what
     was measured. "with the trie" has the prompts of all classes once, beginnings
-    shared, and gradients to the context alone; NaN where the names are not at hand.
+    shared, and gradients to the context alone.
     """
     rows = []
     for row in printed_prices().to_dict("records"):
         net = str(row["network"]).lower().replace("-", "")
         picture, batch = picture_flops(net, True), int(row["batch"])
         share = text_flops(1, LENGTH, "weights") / picture
-        ours = float("nan")
-        if row["data"] in DATA:
-            made = FORMS[0].prompts(DATA[str(row["data"])])
-            nodes = text_tower.tokens_per_step(made)["trie"]
-            ours = 1 + text_flops(1, nodes, "context") / (batch * picture)
+        made = FORMS[0].prompts(DATA[str(row["data"])])
+        nodes = text_tower.tokens_per_step(made)["trie"]
         rows.append(
             {
                 "data": row["data"],
@@ -123,7 +120,8 @@ def predicted() -> pd.DataFrame:
                 "text by picture": share,
                 "predicted": 1 + share,
                 "ratio": row["ratio"],
-                "with the trie": ours,
+                "with the trie": 1
+                + text_flops(1, nodes, "context") / (batch * picture),
             }
         )
     return pd.DataFrame(rows)

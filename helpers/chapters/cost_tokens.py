@@ -13,7 +13,7 @@ import torch
 from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
-from helpers.chapters.class_names import CIFAR10, CIFAR100, IMAGENETTE
+from helpers.chapters.class_names import CIFAR10, CIFAR100, IMAGENET_S50, IMAGENETTE
 from helpers.chapters.plain_forms import padded_features
 from helpers.language import text_tower
 from helpers.language.prompts import Position, Prompts, build_prompts, draw_context
@@ -28,6 +28,7 @@ Edge = tuple[tuple[float, float], tuple[float, float]]
 DATA: dict[str, tuple[str, ...]] = {
     "CIFAR-10": CIFAR10,
     "Imagenette": IMAGENETTE,
+    "ImageNet-S50": IMAGENET_S50,
     "CIFAR-100": CIFAR100,
 }
 PUBLISHED, PADDED, CUT, SHARED, DISTINCT = WAYS = (

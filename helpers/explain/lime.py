@@ -12,12 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from helpers.explain.attribution import check_chunk, checked_logits
+from helpers.explain.attribution import Model, check_chunk, checked_logits
 from helpers.explain.cam import check_images, check_targets
 from helpers.explain.hooks import evaluating
 from helpers.streams import stream
-
-Model = Callable[[Tensor], Tensor]
 
 
 def as_they_are(logits: Tensor) -> Tensor:
@@ -36,9 +34,8 @@ class Lime:
     samples: int = 500  # pictures with hidden parts, the whole one first
     width: float = 0.25  # of the kernel, in cosine distance
     ridge: float = 1.0  # weight of the penalty: that of `lime`
-    score: Callable[[Tensor], Tensor] = (
-        as_they_are  # logits -> [n, K], as torch.sigmoid
-    )
+    # logits -> [n, K], as torch.sigmoid
+    score: Callable[[Tensor], Tensor] = as_they_are
     hidden: float = 0.0  # what hidden pixels are: 0 is the mean colour
     seed: int = 0
 

@@ -84,9 +84,8 @@ def grid_pictures(images: Tensor, grids: Tensor) -> Tensor:
     check_targets(grids.flatten(), grids.numel(), len(images))
     rows = images[grids.to(images.device, torch.long)]  # [G, n^2, C, H, W]
     square = rows.unflatten(1, (side, side)).permute(0, 3, 1, 4, 2, 5)
-    return square.flatten(4, 5).flatten(
-        2, 3
-    )  # [G, C, n, H, n, W], then rows and columns
+    # [G, C, n, H, n, W]: rows and columns become one axis each
+    return square.flatten(4, 5).flatten(2, 3)
 
 
 def cell_masks(cells: Tensor, side: int, size: tuple[int, int]) -> Tensor:

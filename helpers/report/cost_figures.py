@@ -94,10 +94,17 @@ def staircase(counts: pd.DataFrame, ways: Sequence[str]) -> Figure:
     `counts`: columns "data", "prompts" and a column a way, NaN where it is barred.
     """
     sets = list(dict.fromkeys(counts["data"]))
+    lines = -(-len(sets) // 2)
     figure, axes = plt.subplots(
-        1, len(sets), figsize=(WIDTH, 4.1), sharey=True, squeeze=False
+        *(lines, 2),
+        figsize=(WIDTH, 1.6 + 2.2 * lines),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
     )
-    for axis, data in zip(axes[0], sets, strict=True):
+    for axis in axes.flat[len(sets) :]:
+        axis.set_axis_off()
+    for axis, data in zip(axes.flat, sets, strict=False):
         rows = counts[counts["data"] == data].to_dict("records")
         for number, row in enumerate(rows):
             known = [at for at, way in enumerate(ways) if row[way] == row[way]]
@@ -111,11 +118,12 @@ def staircase(counts: pd.DataFrame, ways: Sequence[str]) -> Figure:
                 label=row["prompts"],
             )
         axis.set(yscale="log", title=data, xlim=(-0.3, len(ways) - 0.7))
-        axis.set_xticks(range(len(ways)), ways, rotation=55, ha="right", fontsize=8)
+        axis.set_xticks(range(len(ways)), ways, rotation=35, ha="right", fontsize=8)
         axis.tick_params(axis="y", labelsize=8)
         axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
         axis.yaxis.set_minor_formatter(NullFormatter())
-    axes[0][0].set_ylabel("tokens of a step")
+    for first in axes[:, 0]:
+        first.set_ylabel("tokens of a step")
     below(figure, axes[0][0], 4)
     return figure
 

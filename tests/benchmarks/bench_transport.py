@@ -6,8 +6,8 @@ import ot.batch
 import torch
 from rows import Row, error, timed
 from torch import Tensor
-from torch.nn import functional as F
 
+from helpers.chapters.cost_growth import kept
 from helpers.lab.pairs import alternate
 from helpers.losses.transport import (
     ground_cost,
@@ -63,12 +63,15 @@ def rows(shape: tuple[int, int, int] = SHAPE) -> Iterator[Row]:
         where = f"2 pictures, epsilon {epsilon}"
         wrong = error(found, wanted)
         yield Row("4e", "error of the gradient", against, where, wrong, **errors)
-    easy, hard = (kept_bytes(cost, epsilon) for epsilon in (EPSILONS[0], EPSILONS[-1]))
+    easy, hard = (
+        kept(lambda e=epsilon: transport_cost(cost.clone().requires_grad_(), e)[0])
+        for epsilon in (EPSILONS[0], EPSILONS[-1])
+    )
     yield Row(
         *("4f", "bytes kept for the gradient", "the same at epsilon .1", far),
         *(hard / easy, "at most", 1.0),
-        plain_mb=easy / 1e6,
-        ours_mb=hard / 1e6,
+        plain_mb=easy,
+        ours_mb=hard,
     )
 
 
@@ -130,17 +133,3 @@ def unrolled_cost(cost: Tensor, epsilon: float) -> Tensor:
         plan = (scores + f + g).softmax(1) / cost.shape[2]
         if error(plan, target) < 1e-9:
             return (plan * cost).sum()
-
-
-def kept_bytes(cost: Tensor, epsilon: float) -> int:
-    """Return the bytes that autograd keeps from the forward pass to the backward."""
-    kept: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        transport_cost(F.relu(cost.clone().requires_grad_()), epsilon)[0].sum()
-    return sum(kept.values())
