@@ -6,7 +6,7 @@ branch adversarial-dataset) reads the pictures that are scored.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,23 @@ VISIBLE = 16  # levels in 0..255 by which a pixel must differ to count as the do
 RECORDED = {
     "overall": (0.22040, 0.12865),
     "the class with the dot": (0.09685, 0.02646),
+}
+
+# Sizes (width, height) of one picture of each class of ImageNet-S50, and how many have
+# them: EliSchwartz/imagenet-sample-images @ bc69043.
+SIZES = {
+    (500, 375): 16,
+    (500, 333): 6,
+    **dict.fromkeys(
+        (
+            *((100, 100), (140, 320), (169, 240), (200, 160), (237, 350), (250, 250)),
+            *((358, 500), (375, 500), (376, 263), (400, 291), (476, 500), (500, 281)),
+            *((500, 313), (500, 332), (500, 334), (500, 339), (500, 353), (500, 357)),
+            *((500, 360), (500, 386), (500, 407), (500, 490), (550, 412), (600, 400)),
+            *((600, 460), (640, 480), (750, 499), (1024, 768)),
+        ),
+        1,
+    ),
 }
 
 
@@ -113,6 +130,45 @@ def geometry(sizes: Sequence[tuple[int, int]]) -> pd.DataFrame:
         }
         for width, height in sizes
     )
+
+
+def left_of_dot(width: int, height: int) -> float:
+    """Return which part of the dot's box the crop leaves, 0 to 1, by `arithmetic`."""
+    found = arithmetic(width, height)
+    part = 1.0
+    for end, cropped in (
+        ("dot ends at x", "columns cropped"),
+        ("dot ends at y", "rows cropped"),
+    ):
+        part *= max(0.0, found[end] - found[cropped]) / found[end]
+    return part
+
+
+def of_sizes(sizes: Mapping[tuple[int, int], int]) -> pd.DataFrame:
+    """Return a row a size: the ratio of its sides, how many have it, what is left."""
+    return pd.DataFrame(
+        {
+            "width / height": width / height,
+            "pictures": count,
+            "left of the dot": left_of_dot(width, height),
+        }
+        for (width, height), count in sizes.items()
+    )
+
+
+def survival(sizes: Mapping[tuple[int, int], int]) -> pd.DataFrame:
+    """Return how many pictures keep some of their dot, and how many all of it."""
+    frame = of_sizes(sizes)
+    total = int(frame["pictures"].sum())
+    rows = []
+    for label, kept in (
+        ("some of the dot is left", frame["left of the dot"] > 0),
+        ("all of it is left", frame["left of the dot"] == 1),
+    ):
+        count = int(frame.loc[kept, "pictures"].sum())
+        row = {"after the crop": label, "pictures": count, "of": total}
+        rows.append({**row, "share": count / total})
+    return pd.DataFrame(rows)
 
 
 def encoded_again(picture: Tensor, first: int = 90, again: int = 100) -> float:

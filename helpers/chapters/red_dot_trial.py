@@ -1,25 +1,34 @@
 """Chapter 04's trial: the gate, what each metric saw of the shortcut, and the trend.
 
-A summary is what `RedDot.summary` keeps, `summary["arms"][arm][seed]`; it may be the
-reader's or the committed study's. All scores are of Grad-CAM on the test pictures of
-the dot's class, each with the dot on it.
+A view is that of `red_dot_views.at`, `view["arms"][arm][seed]`, of the reader's summary
+or the committed study's. All scores are of Grad-CAM on the test pictures of the dot's
+class, each with the dot on it, or each without.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from helpers.chapters.red_dot import EVERYWHERE, FULL, GRAD_CAM, SOUND, arm_of
-from helpers.measure.statistics import Bools, Floats, t_interval
+from helpers.chapters.red_dot import EVERYWHERE, FULL, SOUND
+from helpers.chapters.red_dot_views import Summary, values
+from helpers.measure.statistics import Bools, Floats
 from helpers.report import margins
 from helpers.report.ledger import common_seeds
-from helpers.report.verdict import Verdict, after_holm, agreeing, red_dot, verdict
+from helpers.report.verdict import (
+    Verdict,
+    after_holm,
+    agreeing,
+    decide,
+    red_dot,
+    verdict,
+)
 
-# The metrics on trial, and the metric whose margin holds for each. SCH less the mask's
-# share is left out: between networks it differs by exactly as much as SCH.
+# The metrics on trial, and the metric whose margin holds for each. SCH and EPG less the
+# share of the area are left out: between networks they differ by exactly as much as
+# with it.
 MARGIN_OF = {
     "deletion": "deletion",
     "insertion": "insertion",
@@ -27,11 +36,21 @@ MARGIN_OF = {
     "ses less chance": "ses",
     "sch": "sch",
     "mosu": "mosu",
+    "mosu reversed": "mosu",
+    "epg": "epg",
+    "gridpg": "gridpg",
+    "pointing game": "pointing",
+    "score contrast": "contrast",
+    "iou": "miou",
+    "border share": "border",
+    "entropy": "entropy",
+    "gini": "gini",
 }
+# What stands for a score that is not defined, in a second pass over all pictures: that
+# of a map that says nothing.
+FILL = {"gridpg": 0.25, "border share": 1.0, "entropy": 1.0}
 PERTURBED = ("deletion", "insertion")
 NOT_LEARNT = "no shortcut learnt"
-
-Summary = Mapping[str, Any]
 
 
 def gate(summary: Summary) -> pd.DataFrame:
@@ -69,45 +88,16 @@ def shortcut_learnt(summary: Summary) -> bool:
     return bool(full.all() and (others <= most).all())
 
 
-def on_dot(summary: Summary) -> pd.DataFrame:
-    """Return a row an arm, seed and picture: the share of the mass on the dot."""
-    return pd.DataFrame(
-        {"arm": arm, "seed": int(seed), "on the dot": share}
-        for arm, seeds in summary["arms"].items()
-        for seed, row in seeds.items()
-        for share in row["on the dot"]
-    )
-
-
-def scores_table(summary: Summary, scores: Sequence[str]) -> pd.DataFrame:
-    """Return a row an arm with Grad-CAM's means, then the floors and ceilings.
-
-    On pictures of the class with the dot. The references are scored on the network
-    that never saw a dot.
-    """
-    arms = summary["arms"]
-    known = next(iter(arms[SOUND].values()))["means"]
-    rows = [(f"{GRAD_CAM}, {arm}", arms[arm], GRAD_CAM) for arm in arms]
-    rows += [(name, arms[SOUND], name) for name in known if name != GRAD_CAM]
-    return pd.DataFrame(
-        {
-            "map": label,
-            **{score: _over_seeds(seeds, name, score) for score in scores},
-        }
-        for label, seeds, name in rows
-    )
-
-
 def differences(summary: Summary) -> pd.DataFrame:
     """Return sound minus shortcut, a row a metric, sound arm and training seed.
 
     `in margins`: positive where the sound network scores better, in committed margins;
-    NaN for Gini, which has none.
+    `series`: the comparison in words.
     """
     rows = []
-    for against in _sound_arms(summary):
+    for against in sound_arms(summary):
         seeds = common_seeds(summary, [against, FULL])
-        for score in _scores_of(summary):
+        for score in scores_of(summary):
             gap = _scores(summary, against, score, seeds) - _scores(
                 summary, FULL, score, seeds
             )
@@ -117,6 +107,7 @@ def differences(summary: Summary) -> pd.DataFrame:
                     {
                         "metric": score,
                         "sound": against,
+                        "series": f"against {against}",
                         "seed": int(seed),
                         "difference": value,
                         "in margins": value * _good(score),
@@ -128,17 +119,19 @@ def differences(summary: Summary) -> pd.DataFrame:
 def trial(summary: Summary) -> pd.DataFrame:
     """Return a row a sound arm and metric: what the metric saw of the shortcut.
 
-    The difference is sound minus shortcut network, on the same pictures of the class
-    with the dot, with its interval over seeds and the word of `verdict.red_dot`, after
-    Holm over the metrics. "no shortcut learnt" where the gate is shut.
+    The difference is sound minus shortcut network, on the same pictures of the class,
+    with its interval over seeds and the word of `verdict.red_dot`, after Holm over the
+    metrics. "no shortcut learnt" where the gate is shut. `interval alone`: the word
+    that the interval gives without Holm and without the bar on the smallest effect.
     """
     rows = []
     is_open = shortcut_learnt(summary)
     signs = differences(summary)
-    for against in _sound_arms(summary):
-        tried = [score for score in _scores_of(summary) if score in MARGIN_OF]
-        found = after_holm([verdict_on(summary, against, score) for score in tried])
-        for score, one in zip(tried, found, strict=True):
+    for against in sound_arms(summary):
+        tried = scores_of(summary)
+        first = [verdict_on(summary, against, score) for score in tried]
+        alone = [by_interval(one) for one in first]
+        for score, one, word in zip(tried, after_holm(first), alone, strict=True):
             mine = (signs["metric"] == score) & (signs["sound"] == against)
             better = int((signs.loc[mine, "in margins"] > 0).sum())
             rows.append(
@@ -152,6 +145,7 @@ def trial(summary: Summary) -> pd.DataFrame:
                     "sound better": f"{better} of {one.seeds}",
                     "outcome": red_dot(one.outcome) if is_open else NOT_LEARNT,
                     "because": one.reason if is_open else "the gate is shut",
+                    "interval alone": word if is_open else NOT_LEARNT,
                 }
             )
     return pd.DataFrame(rows)
@@ -164,8 +158,8 @@ def answers(summary: Summary) -> pd.DataFrame:
     """
     frame = trial(summary)
     wide = frame.pivot(index="metric", columns="sound network", values="outcome")
-    arms = [f"against {arm}" for arm in _sound_arms(summary)]
-    wide = wide.loc[list(dict.fromkeys(frame["metric"])), _sound_arms(summary)]
+    arms = [f"against {arm}" for arm in sound_arms(summary)]
+    wide = wide.loc[list(dict.fromkeys(frame["metric"])), sound_arms(summary)]
     same = wide.nunique(axis=1) == 1
     answer = wide.iloc[:, 0].where(same, "undecided")
     return wide.set_axis(arms, axis=1).assign(answer=answer).reset_index()
@@ -181,16 +175,22 @@ def verdict_on(summary: Summary, against: str, score: str) -> Verdict:
 
     def one(name: str, where: Bools | None = None) -> Verdict:
         sound = _scores(summary, against, name, seeds)
+        shortcut = _scores(summary, FULL, name, seeds)
+        if not (~np.isnan(sound) & ~np.isnan(shortcut)).any(axis=1).all():
+            return _undefined(one_of(np.nan_to_num(sound), np.nan_to_num(shortcut)))
+        return one_of(sound, shortcut, where)
+
+    def one_of(sound: Floats, shortcut: Floats, where: Bools | None = None) -> Verdict:
         return verdict(
             sound,
-            _scores(summary, FULL, name, seeds),
+            shortcut,
             claim=f"{score}: the shortcut network is worse than '{against}'",
             metric=MARGIN_OF[score],
             trained_out=_trained_out(summary, [against, FULL]),
             inert=False,
             baseline=sound,
             where=where,
-            fill=0.0,
+            fill=FILL.get(score, 0.0),
         )
 
     plain = one(score)
@@ -203,87 +203,59 @@ def verdict_on(summary: Summary, against: str, score: str) -> Verdict:
     return agreeing([plain, one(f"relative {score}", both), one(score, both)])
 
 
-def trend(summary: Summary) -> pd.DataFrame:
-    """Return a row a score: its mean at each strength, and its slope over them.
+def by_interval(found: Verdict) -> str:
+    """Return the word that the interval alone gives, or those of all versions.
 
-    The slope is that of a least-squares line through the seed's means, per unit of
-    strength, with a t interval over seeds.
+    Exploratory: neither Holm nor the bar on the smallest detectable effect. Versions
+    that differ are named in their order, as "fooled / undecided / fooled".
     """
-    strengths = summary["parameters"]["strengths"]
-    arms = [arm_of(strength) for strength in strengths]
-    seeds = common_seeds(summary, arms)
-    rows = []
-    for score in ("flips", "on the dot", *_scores_of(summary)):
-        means = np.array(
-            [
-                [_seed_mean(summary["arms"][arm][s], score) for arm in arms]
-                for s in seeds
-            ]
-        )  # [seeds, strengths]
-        slopes = np.polyfit(strengths, means.T, 1)[0]  # [seeds]
-        low, high = t_interval(slopes)
-        rows.append(
-            {
-                "score": score,
-                **dict(zip(arms, means.mean(0), strict=True)),
-                "slope": float(slopes.mean()),
-                "from": float(low),
-                "to": float(high),
-            }
-        )
-    return pd.DataFrame(rows)
+    if math.isnan(found.estimate):
+        return "undecided"
+    higher = margins.metric(found.metric).higher_is_better
+    words: list[str] = []
+    for one in found.parts or (found,):
+        low, high = one.interval
+        better = (low, high) if higher else (-high, -low)
+        words.append(red_dot(decide(*better, one.margin)[0]))
+    return words[0] if len(set(words)) == 1 else " / ".join(words)
 
 
-def by_strength(summary: Summary) -> pd.DataFrame:
-    """Return a row a score, strength and seed: the seed's mean."""
-    return pd.DataFrame(
-        {
-            "score": score,
-            "strength": strength,
-            "seed": seed,
-            "value": _seed_mean(row, score),
-        }
-        for score in ("flips", "on the dot", *_scores_of(summary))
-        for strength in summary["parameters"]["strengths"]
-        for seed, row in summary["arms"][arm_of(strength)].items()
-    )
-
-
-def published_contrast(summary: Summary) -> pd.DataFrame:
-    """Return insertion and deletion of all classes, and of the class with the dot."""
-    rows = []
-    for arm, seeds in summary["arms"].items():
-        row: dict[str, Any] = {"arm": arm}
-        for score in PERTURBED:
-            everywhere = [one["all classes"][score] for one in seeds.values()]
-            row[f"{score}, all classes"] = float(np.mean(everywhere))
-            row[f"{score}, the class"] = _over_seeds(seeds, GRAD_CAM, score)
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _sound_arms(summary: Summary) -> list[str]:
+def sound_arms(summary: Summary) -> list[str]:
+    """Return the sound networks that there are: without dots, and the control."""
     return [arm for arm in (SOUND, EVERYWHERE) if arm in summary["arms"]]
 
 
-def _scores_of(summary: Summary) -> list[str]:
-    """Return the scores of the trial that these pictures have, in order."""
+def scores_of(summary: Summary) -> list[str]:
+    """Return the metrics of the trial that these pictures have, in order."""
     kept = next(iter(summary["arms"][SOUND].values()))["scores"]
     return [
         score
-        for score in (*MARGIN_OF, "gini")
-        if any(value is not None for value in kept.get(score, []))
+        for score in MARGIN_OF
+        if score in kept and not np.isnan(values(kept[score])).all()
     ]
 
 
 def _scores(summary: Summary, arm: str, score: str, seeds: Sequence[str]) -> Floats:
-    rows = [summary["arms"][arm][seed]["scores"][score] for seed in seeds]
-    return np.array(rows, dtype=np.float64)  # None becomes NaN
+    rows = [values(summary["arms"][arm][seed]["scores"][score]) for seed in seeds]
+    return np.array(rows)  # [seeds, pictures]
 
 
 def _right(summary: Summary, arm: str, seeds: Sequence[str]) -> Bools:
-    rows = [summary["arms"][arm][seed]["full_correct"] for seed in seeds]
-    return np.array(rows, dtype=bool)
+    rows = [values(summary["arms"][arm][seed]["full_correct"]) for seed in seeds]
+    return np.array(rows) > 0
+
+
+def _undefined(found: Verdict) -> Verdict:
+    """Return a verdict on scores that a seed has on no picture."""
+    return dataclasses.replace(
+        found,
+        outcome="undecided",
+        reason="a seed has no picture on which both are defined",
+        estimate=math.nan,
+        interval=(math.nan, math.nan),
+        p=1.0,
+        pictures=0,
+    )
 
 
 def _trained_out(summary: Summary, arms: Sequence[str]) -> bool:
@@ -292,22 +264,5 @@ def _trained_out(summary: Summary, arms: Sequence[str]) -> bool:
 
 def _good(score: str) -> float:
     """Return what turns a difference into committed margins, better being positive."""
-    if score not in MARGIN_OF:
-        return float("nan")
     metric = margins.metric(MARGIN_OF[score])
     return (1 if metric.higher_is_better else -1) / metric.margin
-
-
-def _seed_mean(row: Mapping[str, Any], score: str) -> float:
-    """Return a run's mean of a score over pictures, NaN where none has it."""
-    if score == "flips":
-        return float(row["flips"])
-    values = row[score] if score == "on the dot" else row["scores"][score]
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else float("nan")
-
-
-def _over_seeds(seeds: Mapping[str, Any], name: str, score: str) -> float:
-    values = [row["means"][name].get(score) for row in seeds.values()]
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else float("nan")

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import Field, NonNegativeInt, field_validator
 
 from helpers.chapters.chapter import LicoChapter
 from helpers.lab.runs import Run
 from helpers.language import sources
+from helpers.measure.aggregate import aggregate
 from helpers.methods.presets import PRESETS, title
 from helpers.report import arms as tables_of
 from helpers.report import intervention, records
@@ -197,7 +197,13 @@ def _row(run: Run) -> dict[str, Any]:
         "correct": "".join(str(hit) for hit in record["correct"]),
         "full_correct": "".join(str(hit) for hit in record["full_correct"]),
         "means": {
-            name: _means(shown[name]) | _means(everyone[name]) for name in everyone
+            name: _means(
+                shown[name]
+                | everyone[name]
+                | record["place"][name]
+                | record["grids"].get(name, {})
+            )
+            for name in everyone
         },
         "insertion": records.packed(shown[GRAD_CAM]["insertion"]),
         "deletion": records.packed(shown[GRAD_CAM]["deletion"]),
@@ -211,8 +217,6 @@ def _row(run: Run) -> dict[str, Any]:
     return row
 
 
-def _means(scores: Mapping[str, list[float | None]]) -> dict[str, float]:
-    return {
-        name: round(float(np.nanmean(np.array(values, dtype=float))), 6)
-        for name, values in scores.items()
-    }
+def _means(scores: Mapping[str, list[float | None]]) -> dict[str, float | None]:
+    means = {name: aggregate(values).mean for name, values in scores.items()}
+    return {name: None if v != v else round(v, 6) for name, v in means.items()}

@@ -1,5 +1,6 @@
 """The scores of a classifier: what its record holds, one value a picture."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,16 +11,22 @@ from helpers.data import catalog, geometry, red_dot
 from helpers.data.catalog import Pictures
 from helpers.data.scenes import CUES
 from helpers.explain.cam import coarse_grad_cam, upsample
+from helpers.lab import place
+from helpers.lab.maps import (
+    CHUNK,
+    beside,
+    chunk_of,
+    grad_cam_of,
+    logits,
+    rounded,
+    size_of,
+)
 from helpers.measure import consistency
 from helpers.measure.perturbation import Curves, extremes, insertion_deletion
-from helpers.measure.reference_maps import reference_maps
 from helpers.settings import RunSettings
 from helpers.streams import stream
 
-CHUNK = 256
-PIXELS = 2**20  # of the pictures of a forward pass, at most
 MANY = 20  # classes, from which on top-5 is told, and top-2 of fewer
-DECIMALS = 5
 
 
 def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
@@ -29,8 +36,9 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
     are few, and for scenes on the same test scenes at home ("on"), never at home
     ("off") and anywhere ("decorrelated"). Maps explain the true class. `maps`:
     insertion and deletion on the first test pictures, `consistency`: SES, SCH, MOSU and
-    Gini on all of them; with a planted dot, both for pictures of its class that carry
-    it, under `dot`.
+    Gini on all of them, `place`: as `place.placed`, on all too, `grids`: GridPG, a
+    value a grid, `shares`: the thresholds of IoU, chosen on validation pictures; with a
+    planted dot, all of them for pictures of its class that carry it, under `dot`.
     """
     data, device = settings.data, settings.device
     test = catalog.load(data, "test")
@@ -50,7 +58,8 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
     shown = test.first(data.explained)
     maps, curves = perturbed(model, shown, device)
     images = shown.normalised().to(device)
-    empty = extremes(model, images, shown.labels.to(device), chunk=_chunk(images))
+    empty = extremes(model, images, shown.labels.to(device), chunk=chunk_of(images))
+    shares = place.chosen_shares(model, validation.first(CHUNK), device)
     scores = {
         "accuracy": accuracy,
         "correct": hits.int().tolist(),
@@ -58,6 +67,9 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
         "full_correct": curves.correct.int().tolist(),
         "maps": maps,
         "consistency": consistent(model, test, device),
+        "shares": shares,
+        "place": place.placed(model, test, shares, device),
+        "grids": place.pointed(model, test, place.draw_grids(test.labels), device),
         "extremes": {
             "blurred": _finite(empty.blurred),
             "deleted": _finite(empty.deleted),
@@ -65,7 +77,7 @@ def score_classifier(settings: RunSettings, model: nn.Module) -> dict[str, Any]:
         },
     }
     if data.dot is not None:
-        scores["dot"] = dotted(settings, model, test)
+        scores["dot"] = dotted(settings, model, test, shares)
     return scores
 
 
@@ -79,21 +91,27 @@ def perturbed(
     """
     images = pictures.normalised().to(device)
     targets = pictures.labels.to(device)
-    chunk = _chunk(images)
+    chunk = chunk_of(images)
     coarse = coarse_grad_cam(model, images, targets, chunk=chunk)  # [B, h, w]
     scores: dict[str, Any] = {}
-    for name, saliency in _beside(upsample(coarse, _size(images)), coarse, pictures):
+    for name, saliency in beside(upsample(coarse, size_of(images)), coarse, pictures):
         curves = insertion_deletion(
             model, images, targets, saliency.to(device), orders=1, chunk=chunk
         )
-        scores[name] = {
-            "insertion": curves.insertion_auc.tolist(),
-            "deletion": curves.deletion_auc.tolist(),
-            "relative insertion": curves.relative_insertion_auc.tolist(),
-            "relative deletion": curves.relative_deletion_auc.tolist(),
-            "tied": curves.tied.tolist(),
-        }
+        scores[name] = _areas(curves)
     return scores, curves
+
+
+def perturbed_alone(
+    model: nn.Module, pictures: Pictures, device: str = "cpu"
+) -> Curves:
+    """Return the curves of Grad-CAM, without its references."""
+    images = pictures.normalised().to(device)
+    targets, chunk = pictures.labels.to(device), chunk_of(images)
+    saliency = upsample(
+        coarse_grad_cam(model, images, targets, chunk=chunk), size_of(images)
+    )
+    return insertion_deletion(model, images, targets, saliency, orders=1, chunk=chunk)
 
 
 def consistent(
@@ -105,16 +123,16 @@ def consistent(
     where a score is not defined; without masks or boxes their scores are left out.
     """
     images = pictures.normalised()
-    crops = geometry.random_crops(len(images), _size(images), stream(0, "crops"))
+    crops = geometry.random_crops(len(images), size_of(images), stream(0, "crops"))
     masks = pictures.masks
     moved_masks = None if masks is None else geometry.crop_masks(masks, crops)
-    before, coarse = _grad_cam(model, images, pictures.labels, device)
-    after, _ = _grad_cam(
+    before, coarse = grad_cam_of(model, images, pictures.labels, device)
+    after, _ = grad_cam_of(
         model, geometry.crop_images(images, crops), pictures.labels, device
     )
-    anew = dict(_beside(after, coarse, pictures, 1, moved_masks))
+    anew = dict(beside(after, coarse, pictures, 1, moved_masks))
     scores: dict[str, Any] = {}
-    for name, saliency in _beside(before, coarse, pictures):
+    for name, saliency in beside(before, coarse, pictures):
         ses = consistency.ses(geometry.crop_maps(saliency, crops), anew[name])
         others = geometry.crop_maps(saliency.roll(-1, 0), crops)
         found = {
@@ -130,17 +148,24 @@ def consistent(
             mosu = consistency.mosu(saliency, pictures.boxes)
             found["mosu"] = mosu.area_to_saliency
             found["mosu reversed"] = mosu.saliency_to_area
-        scores[name] = {score: _rounded(values) for score, values in found.items()}
+        scores[name] = {score: rounded(values) for score, values in found.items()}
     return scores
 
 
-def dotted(settings: RunSettings, model: nn.Module, test: Pictures) -> dict[str, Any]:
+def dotted(
+    settings: RunSettings,
+    model: nn.Module,
+    test: Pictures,
+    shares: Mapping[str, float],
+) -> dict[str, Any]:
     """Return what the planted dot does to a network, and what its maps' scores say.
 
     `flips`: of the other classes' test pictures that are not called the dot's class,
     the share that is when they carry the dot; `target` with and without it: accuracy
-    on the class's own pictures. `maps` and `consistency` as of the test pictures, on
-    pictures of the class with the dot; `on the dot`: the share of Grad-CAM's mass.
+    on the class's own pictures. `maps`, `consistency` and `place` as of the test
+    pictures, on pictures of the class with the dot, `grids`: GridPG of each of them
+    among others; `on the dot`: the share of Grad-CAM's mass. `absent`: the same on the
+    same pictures without the dot.
     """
     dot, device = settings.data.dot, settings.device
     assert dot is not None
@@ -151,22 +176,38 @@ def dotted(settings: RunSettings, model: nn.Module, test: Pictures) -> dict[str,
         images = red_dot.draw_dot(pictures.images, dot.radius, dot.colour, dot.position)
         return replace(pictures, images=images)
 
+    where = red_dot.dot_mask(size_of(own.images), dot.radius, dot.position)
+    around = place.grids_around(len(own), others.labels)
+
+    def of_class(pictures: Pictures, maps: Mapping[str, Any]) -> dict[str, Any]:
+        saliency, _ = grad_cam_of(model, pictures.normalised(), own.labels, device)
+        on_dot = consistency.sch(saliency, where.expand(len(own), -1, -1))
+        among = _joined(others, pictures)
+        return {
+            "on the dot": rounded(on_dot),
+            "maps": maps,
+            "consistency": consistent(model, pictures, device),
+            "place": place.placed(model, pictures, shares, device),
+            "grids": place.pointed(model, among, around, device),
+        }
+
     plain = predicted(model, others, device) == dot.target
     called = predicted(model, planted(others), device) == dot.target
     carrying = planted(own)
-    place = red_dot.dot_mask(_size(own.images), dot.radius, dot.position)
-    saliency, _ = _grad_cam(model, carrying.normalised(), own.labels, device)
-    on_dot = consistency.sch(saliency, place.expand(len(own), -1, -1))
     maps, curves = perturbed(model, carrying, device)
+    without = perturbed_alone(model, own, device)
     return {
         "flips": called[~plain].float().mean().item(),
         "target, with the dot": correct(model, carrying, device).float().mean().item(),
         "target, without": correct(model, own, device).float().mean().item(),
-        "on the dot": _rounded(on_dot),
         "full": curves.full.tolist(),
         "full_correct": curves.correct.int().tolist(),
-        "maps": maps,
-        "consistency": consistent(model, carrying, device),
+        **of_class(carrying, maps),
+        "absent": {
+            "full": without.full.tolist(),
+            "full_correct": without.correct.int().tolist(),
+            **of_class(own, {"Grad-CAM": _areas(without)}),
+        },
     }
 
 
@@ -178,17 +219,6 @@ def correct(model: nn.Module, pictures: Pictures, device: str = "cpu") -> Tensor
 def predicted(model: nn.Module, pictures: Pictures, device: str = "cpu") -> Tensor:
     """Return the first choice of each picture, `[N]`."""
     return logits(model, pictures, device).argmax(1)
-
-
-@torch.no_grad()
-def logits(model: nn.Module, pictures: Pictures, device: str = "cpu") -> Tensor:
-    """Return the logits of each picture, `[N, K]`, on the CPU."""
-    model.eval()
-    parts = []
-    for images in pictures.images.split(_chunk(pictures.images, CHUNK)):
-        taken = catalog.normalise(images.to(device), pictures.mean, pictures.std)
-        parts.append(model(taken).cpu())
-    return torch.cat(parts)
 
 
 def label_ranks(logits: Tensor, labels: Tensor) -> Tensor:
@@ -205,45 +235,26 @@ def label_ranks(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.shape[1] - 1 - behind.sum(1)
 
 
-def _grad_cam(
-    model: nn.Module, images: Tensor, targets: Tensor, device: str
-) -> tuple[Tensor, Tensor]:
-    """Return Grad-CAM in the size of the picture and in cells, on the CPU."""
-    chunk = _chunk(images)
-    parts = [
-        coarse_grad_cam(model, some.to(device), labels.to(device), chunk=chunk).cpu()
-        for some, labels in zip(images.split(CHUNK), targets.split(CHUNK), strict=True)
-    ]
-    coarse = torch.cat(parts)  # [B, h, w]
-    return upsample(coarse, _size(images)), coarse
+def _areas(curves: Curves) -> dict[str, list[float]]:
+    """Return both areas, both relative to the full picture's, and the tied share."""
+    return {
+        "insertion": curves.insertion_auc.tolist(),
+        "deletion": curves.deletion_auc.tolist(),
+        "relative insertion": curves.relative_insertion_auc.tolist(),
+        "relative deletion": curves.relative_deletion_auc.tolist(),
+        "tied": curves.tied.tolist(),
+    }
 
 
-def _beside(
-    saliency: Tensor,
-    coarse: Tensor,
-    pictures: Pictures,
-    seed: int = 0,
-    masks: Tensor | None = None,
-) -> list[tuple[str, Tensor]]:
-    """Return Grad-CAM and its references, by name; `masks` take the pictures' place."""
-    known = pictures.masks if masks is None else masks
-    cells = (coarse.shape[1], coarse.shape[2])
-    shape = (len(saliency), *_size(saliency))
-    references = reference_maps(shape, cells, seed=seed, masks=known)
-    return [("Grad-CAM", saliency), *references.items()]
-
-
-def _chunk(images: Tensor, most: int = 64) -> int:
-    """Return how many pictures a forward pass takes: fewer of large ones."""
-    return max(1, min(most, PIXELS // (images.shape[-2] * images.shape[-1])))
-
-
-def _size(images: Tensor) -> tuple[int, int]:
-    return images.shape[-2], images.shape[-1]
-
-
-def _rounded(values: Tensor) -> list[float | None]:
-    return [None if v != v else round(v, DECIMALS) for v in values.tolist()]
+def _joined(first: Pictures, then: Pictures) -> Pictures:
+    """Return pictures and labels of both, in this order, and nothing else of them."""
+    return Pictures(
+        torch.cat([first.images, then.images]),
+        torch.cat([first.labels, then.labels]),
+        first.class_names,
+        first.mean,
+        first.std,
+    )
 
 
 def _finite(values: Tensor) -> list[float | None]:

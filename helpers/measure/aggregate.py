@@ -1,6 +1,6 @@
 """One score a picture -> one number, with what it leaves out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class Aggregate:
 
 
 def aggregate(
-    values: ArrayLike | Tensor,
+    values: Sequence[float | None] | ArrayLike | Tensor,
     causes: Mapping[str, ArrayLike | Tensor] | None = None,
 ) -> Aggregate:
     """Return the mean over the pictures where the score is defined, and the others.
@@ -74,7 +74,7 @@ def aggregate(
     return Aggregate(mean, used, undefined)
 
 
-def _array(values: ArrayLike | Tensor) -> NDArray[Any]:
+def _array(values: Sequence[float | None] | ArrayLike | Tensor) -> NDArray[Any]:
     """Return an array of either, on the CPU."""
     if isinstance(values, Tensor):
         known = values.detach().cpu()

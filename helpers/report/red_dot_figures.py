@@ -1,12 +1,14 @@
 """Figures of chapter 04: the dot's share, the trial, the trend, the published crop."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 
@@ -39,32 +41,33 @@ def mass_on_dot(shares: pd.DataFrame, floor: float, ceiling: float) -> Figure:
 def effects(differences: pd.DataFrame) -> Figure:
     """Show sound minus shortcut in margins, a point a seed, a line over the seeds.
 
-    `differences` has columns metric, sound, seed and "in margins": to the right the
+    `differences` has columns metric, series, seed and "in margins": to the right the
     sound network is the better one. The band is a margin either way; the axis is
     linear inside it and logarithmic beyond.
     """
     known = differences[differences["in margins"].notna()]
     metrics = list(dict.fromkeys(known["metric"]))
-    arms = list(dict.fromkeys(known["sound"]))
-    figure, axis = plt.subplots(figsize=(WIDTH, 1.4 + 0.45 * len(metrics)))
+    series = list(dict.fromkeys(known["series"]))
+    inches = 1.6 + max(0.36, 0.14 * len(series)) * len(metrics)
+    figure, axis = plt.subplots(figsize=(WIDTH, inches))
     axis.axvspan(-1, 1, color="gray", alpha=0.25, linewidth=0)
     axis.axvline(0, color="gray", linewidth=1)
-    marks = zip(arms, sns.color_palette(n_colors=len(arms)), "os^D", strict=False)
-    for number, (arm, colour, mark) in enumerate(marks):
+    for row in range(len(metrics) - 1):
+        axis.axhline(row + 0.5, color="gray", alpha=0.3, linewidth=0.5)
+    marks = zip(series, sns.color_palette(n_colors=len(series)), "os^D", strict=False)
+    step = 0.7 / len(series)
+    for number, (name, colour, mark) in enumerate(marks):
         for row, metric in enumerate(metrics):
-            mine = known[(known["metric"] == metric) & (known["sound"] == arm)]
+            mine = known[(known["metric"] == metric) & (known["series"] == name)]
             values = mine["in margins"].to_numpy()
-            height = row + 0.26 * (number - (len(arms) - 1) / 2)
-            axis.plot(
-                [values.min(), values.max()], [height] * 2, color=colour, linewidth=2
-            )
-            axis.plot(
-                values,
-                [height] * len(values),
-                mark,
-                color=colour,
-                label=f"against {arm}" if row == 0 else None,
-            )
+            if not len(values):
+                continue
+            height = row + step * (number - (len(series) - 1) / 2)
+            ends = [values.min(), values.max()]
+            axis.plot(ends, [height] * 2, color=colour, linewidth=1.5)
+            heights = [height] * len(values)
+            axis.plot(values, heights, mark, color=colour, markersize=4)
+        axis.plot([], [], mark, color=colour, label=name)
     bound = max(1.5, 1.6 * float(known["in margins"].abs().max()))
     axis.set_xscale("symlog", linthresh=1)
     axis.set(
@@ -86,9 +89,8 @@ def effects(differences: pd.DataFrame) -> Figure:
             va="bottom",
             fontsize=8,
         )
-    axis.legend(
-        fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=len(arms)
-    )
+    below = -0.62 / (inches - 1.1)
+    axis.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, below), ncols=2)
     return figure
 
 
@@ -113,6 +115,8 @@ def trends(values: pd.DataFrame) -> Figure:
         axis.set_xticks(list(means.index), [f"{share:.0%}" for share in means.index])
     for axis in axes.flat[len(scores) :]:
         axis.set_visible(False)
+    for axis in axes.flat[max(0, len(scores) - columns) : len(scores)]:
+        axis.tick_params(labelbottom=True)  # the lowest of its column
     figure.supxlabel("share of the class that carries the dot", fontsize=9)
     return figure
 
@@ -146,4 +150,89 @@ def crop_panels(
     frame = Rectangle((left - 0.5, top - 0.5), width, height)
     frame.set(fill=False, edgecolor="white", linewidth=2, linestyle="--")
     np.atleast_1d(axes)[0].add_patch(frame)
+    return figure
+
+
+def deletion_over_epochs(values: pd.DataFrame) -> Figure:
+    """Show accuracy and deletion against the epochs of training, a point a seed.
+
+    `values` has columns trained, epochs, validation, "all classes", "with the dot",
+    "without the dot", the last three deletion. Lines join the means; dashed: the
+    class's pictures without the dot.
+    """
+    panels = {
+        "validation accuracy": ["validation"],
+        "deletion, all classes": ["all classes"],
+        "deletion, the class": ["with the dot", "without the dot"],
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(WIDTH, 2.9), sharex=True)
+    names = list(dict.fromkeys(values["trained"]))
+    colours = dict(zip(names, sns.color_palette(n_colors=len(names)), strict=True))
+    for axis, (title, columns) in zip(axes, panels.items(), strict=True):
+        for name, column in product(names, columns):
+            mine = values[(values["trained"] == name) & values[column].notna()]
+            if mine.empty:
+                continue
+            means = mine.groupby("epochs")[column].mean()
+            dashed = column == "without the dot"
+            axis.plot(
+                mine["epochs"],
+                mine[column],
+                "o",
+                color=colours[name],
+                alpha=0.35,
+                markersize=4,
+            )
+            axis.plot(
+                means.index,
+                means,
+                linestyle="--" if dashed else "-",
+                marker="D",
+                markersize=4,
+                color=colours[name],
+            )
+        axis.set_title(title, fontsize=9)
+        axis.tick_params(labelsize=8)
+        axis.set_ylim(0, 1.1 * axis.dataLim.y1)
+    ticks = sorted(set(values["epochs"]))
+    axes[0].set_xscale("log")
+    axes[0].set_xticks(ticks, [str(tick) for tick in ticks])
+    axes[0].minorticks_off()
+    lines = [Line2D([], [], color=colour) for colour in colours.values()]
+    lines.append(Line2D([], [], color="gray", linestyle="--"))
+    labels = [f"trained {name}" for name in names]
+    figure.legend(
+        lines,
+        [*labels, "pictures without the dot"],
+        fontsize=8,
+        ncols=3,
+        loc="outside lower center",
+    )
+    axes[1].set_xlabel("epochs of training", fontsize=9)
+    return figure
+
+
+def left_by_shape(sizes: pd.DataFrame) -> Figure:
+    """Show what a crop leaves of the dot against the ratio of a picture's sides.
+
+    `sizes` has columns "width / height", pictures and "left of the dot", 0 to 1; the
+    area of a point is the number of pictures.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 2.6))
+    axis.scatter(
+        sizes["width / height"],
+        sizes["left of the dot"],
+        s=28 * sizes["pictures"],
+        alpha=0.5,
+    )
+    axis.set_xscale("log")
+    ticks = [0.5, 0.75, 1, 4 / 3, 1.5, 2]
+    axis.set_xticks(ticks, ["1:2", "3:4", "1:1", "4:3", "3:2", "2:1"])
+    axis.minorticks_off()
+    axis.set(
+        xlabel="width : height of the picture",
+        ylabel="part of the dot's box\nleft by the crop",
+        ylim=(-0.15, 1.15),
+        xlim=(0.4, 2.2),
+    )
     return figure

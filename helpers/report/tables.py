@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from helpers.measure.aggregate import aggregate
 from helpers.report import margins
 
 
@@ -25,24 +26,34 @@ def show(frame: pd.DataFrame, digits: int = 3) -> Styler:
 def of_maps(
     records: Sequence[Mapping[str, Any]], scores: Sequence[str], correct: bool = False
 ) -> pd.DataFrame:
-    """Return a row a map: the mean over pictures and seeds of each of its scores.
+    """Return a row a map: each of its scores, the mean over pictures, then over seeds.
 
-    `records`: one a training seed, each with `maps[name][score]`, a list over pictures.
-    `correct`: on the pictures that the network gets right, alone.
+    `records`: one a training seed, each with `maps[name][score]`, a list over pictures;
+    `aggregate` takes the mean over those that have the score. A seed that has none
+    counts nowhere. `correct`: on the pictures that the network gets right, alone.
     """
     rows = []
     for name in records[0]["maps"]:
         row: dict[str, Any] = {"map": name}
         for score in scores:
-            values = np.array([r["maps"][name][score] for r in records], dtype=float)
+            means, used = [], 0
+            for record in records:
+                values = np.array(record["maps"][name][score], dtype=float)
+                if correct:
+                    right = np.array(record["full_correct"], dtype=bool)
+                    values = np.where(right, values, np.nan)
+                    used += int(right.sum())
+                means.append(aggregate(values).mean)
             if correct:
-                right = np.array([r["full_correct"] for r in records], dtype=bool)
-                values = np.where(right, values, np.nan)
-                row["pictures"] = int(right.sum())
-            known = values[~np.isnan(values)]
-            row[score] = float(known.mean()) if known.size else np.nan
+                row["pictures"] = used
+            row[score] = over_seeds(means)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def over_seeds(means: Sequence[float]) -> float:
+    """Return the mean of seeds' means, NaN where no seed has one."""
+    return aggregate(np.array(means, dtype=float)).mean
 
 
 def of_checks(rows: Sequence[tuple[str, str, float, bool]]) -> pd.DataFrame:

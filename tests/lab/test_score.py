@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from helpers.data.catalog import Pictures
-from helpers.lab import score
+from helpers.lab import maps, score
 from helpers.measure import consistency
 from helpers.settings import RunSettings
 
@@ -94,9 +94,9 @@ def test_ignored_pixels_count_in_no_score() -> None:
 
 
 def test_large_pictures_pass_in_smaller_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(score, "PIXELS", 5 * 64)
+    monkeypatch.setattr(maps, "PIXELS", 5 * 64)
     model = Noting(10)
     many = score.logits(model, pictures(10))
     assert model.seen == [5, 5, 5, 5, 4]
-    monkeypatch.setattr(score, "PIXELS", 2**20)
+    monkeypatch.setattr(maps, "PIXELS", 2**20)
     torch.testing.assert_close(score.logits(model, pictures(10)), many)

@@ -18,8 +18,15 @@ def test_a_row_a_map_with_the_mean_over_pictures_and_seeds() -> None:
     table = tables.of_maps(both, ["insertion"])
     assert table["insertion"].tolist() == pytest.approx([0.5])
     right = tables.of_maps(both, ["insertion"], correct=True)
-    assert right["insertion"].tolist() == pytest.approx([(0.2 + 0.6 + 0.8) / 3])
+    assert right["insertion"].tolist() == pytest.approx([(0.2 + (0.6 + 0.8) / 2) / 2])
     assert right["pictures"].tolist() == [3]
+
+
+def test_a_seed_without_the_score_counts_nowhere() -> None:
+    none = record([math.nan, math.nan], [0, 0])
+    both = [record([0.2, math.nan], [1, 0]), none]
+    assert tables.of_maps(both, ["insertion"])["insertion"].tolist() == [0.2]
+    assert math.isnan(tables.of_maps([none], ["insertion"])["insertion"][0])
 
 
 def test_what_does_not_hold_is_said() -> None:
