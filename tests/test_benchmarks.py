@@ -154,6 +154,18 @@ def test_explanations_are_timed_against_the_passes_they_make(
     assert int(rows[0].against.split()[0]) >= 6 * (28 * 2 + 1)
 
 
+def test_filters_are_explained_alike_by_both_sides(bench: SimpleNamespace) -> None:
+    rows = list(bench.bench_filters.rows(pictures=40, words=300, pairs=1))
+    assert [row.number for row in rows] == ["15a", "15b"]
+    assert [row.error for row in rows] == [0, 0]
+    assert rows[0].on == "128 filters, 40 pictures, 300 words"
+    case = bench.bench_filters.made(20, 300)
+    kept = bench.bench_filters.maps(case)
+    one, two = (bench.bench_filters.fast(case, maps) for maps in (kept, kept.flip(0)))
+    assert one[2].any()  # there is something in the regions
+    assert bench.bench_filters.differing(one, two) > 0.1
+
+
 def test_memory_is_that_of_a_new_process(bench: SimpleNamespace) -> None:
     """What fits into the memory that importing has freed counts as 0."""
     small, large = (

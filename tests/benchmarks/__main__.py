@@ -23,6 +23,7 @@ BENCHES = {  # module: the rows it has
     "bench_explain": ("8", "9", "10"),
     "bench_memory": ("11",),
     "bench_gpu": ("13",),
+    "bench_filters": ("15",),
 }
 KNOWN = tuple(number for numbers in BENCHES.values() for number in numbers)
 
@@ -30,7 +31,7 @@ KNOWN = tuple(number for numbers in BENCHES.values() for number in numbers)
 def main(words: list[str] | None = None) -> None:
     """Run the benches that were asked for, and say what came out."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="*", metavar="ROW", help="1 to 11, 13")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help="1 to 11, 13, 15")
     parser.add_argument("--record", action="store_true", help="keep it in the book")
     asked = parser.parse_args(words)
     for number in asked.rows:
