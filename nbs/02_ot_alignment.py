@@ -85,6 +85,7 @@ import pandas as pd
 import torch
 
 from helpers.chapters import (
+    moved,
     ot_alignment,
     ot_gradients,
     ot_plans,
@@ -92,6 +93,7 @@ from helpers.chapters import (
 )
 from helpers.report import (
     figures,
+    moved_figures,
     records,
     solver_figures,
     tables,
@@ -373,7 +375,17 @@ plt.show()
 # The same for the trained features alone:
 
 # %%
-tables.show(swept[swept["features"] == ot_alignment.TRAINED], 4)
+of_trained = swept[swept["features"] == ot_alignment.TRAINED]
+tables.show(of_trained, 4)
+
+# %% [markdown]
+# And the plan itself, for one picture. Move $\varepsilon$ by mouse or by the arrow
+# keys. At which value do channels begin to belong to a token?
+
+# %% mystnb={"figure": {"name": "fig-02-moved", "caption": "**Epsilon, moved by hand.** Left: the plan of one picture in the trained network, in multiples of the uniform plan, channels in one order. Right: entropy and gain, means over pictures, with a line at the epsilon of the plan. The first frame is that of the runs."}}
+moved_figures.plans_over_epsilon(
+    moved.plans(given, epsilons), of_trained, words, epsilon
+)
 
 # %% [markdown]
 # ## Four gradients of one loss

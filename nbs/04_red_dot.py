@@ -79,6 +79,7 @@ import pandas as pd
 import torch
 
 from helpers.chapters import (
+    moved,
     red_dot,
     red_dot_expected,
     red_dot_published,
@@ -90,6 +91,7 @@ from helpers.data import catalog
 from helpers.report import (
     figures,
     margins,
+    moved_figures,
     records,
     red_dot_figures,
     tables,
@@ -574,6 +576,13 @@ tables.show(red_dot_trial.trial(first)[reasons])
 # %% mystnb={"figure": {"name": "fig-04-trend", "caption": "**Scores by strength.** A point is a training seed of the study, the line joins the means."}, "image": {"alt": "Small line plots, one a score, of its value against the share of the class that carries the dot."}}
 red_dot_figures.trends(red_dot_tables.by_strength(first))
 plt.show()
+
+# %% [markdown]
+# What each score sees of the shortcut, strength by strength. Which
+# bars grow to the right, as those of a metric that notices should?
+
+# %% mystnb={"figure": {"name": "fig-04-moved", "caption": "**The strength of the shortcut, moved by hand.** The network that never saw a dot minus the one with the shortcut, in margins: a bar is the mean, a point a training seed of the study, the grey band a margin either way; the axis is logarithmic outside it."}}
+moved_figures.scores_over_strength(moved.seen_by_strength(first))
 
 # %% [markdown]
 # ### At the border or not, present or not

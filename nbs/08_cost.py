@@ -93,11 +93,13 @@ from helpers.chapters import (
     cost_growth,
     cost_inference,
     cost_tokens,
+    moved,
     text_tokens,
 )
 from helpers.report import (
     cost_figures,
     figures,
+    moved_figures,
     price_figures,
     published_checks,
     published_tables,
@@ -200,6 +202,15 @@ tables.show(counts, digits=0)
 # %% mystnb={"figure": {"name": "fig-08-tokens", "caption": "**Tokens through the tower in one step** (log scale), $B = 64$, from what was published to what the losses read. Each way to the right leaves out tokens that change nothing. Own contexts have no common beginning, so they skip a step; where a line rises, a prompt a picture was fewer than one a class."}, "image": {"alt": "Four line plots, for CIFAR-10, Imagenette, ImageNet-S50 and CIFAR-100, with four falling lines each for the forms of the prompt; the shared context falls deepest."}}
 cost_figures.staircase(counts, cost_tokens.WAYS)
 plt.show()
+
+# %% [markdown]
+# Does it matter how many learnable tokens there are? Padded prompts do not know; the
+# others do. Move $n$:
+
+# %% mystnb={"figure": {"name": "fig-08-moved", "caption": "**The number of learnable tokens, moved by hand**: tokens of a step, way by way, as in {numref}`fig-08-tokens`; all frames on one scale. The first frame is that of the published codes."}}
+moved_figures.tokens_over_contexts(
+    moved.token_tables([1, 2, 4, 8, 12, 16, 32]), cost_tokens.WAYS, setting=12
+)
 
 # %% [markdown]
 # The form decides what can be saved. Where the context is shared and stands first,

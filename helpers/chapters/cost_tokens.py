@@ -110,7 +110,7 @@ def tokens(
     }
 
 
-def token_table(batch: int) -> pd.DataFrame:
+def token_table(batch: int, contexts: int = CONTEXTS) -> pd.DataFrame:
     """Return a row a data set and form: tokens a step, a column a way, and the saving.
 
     "times fewer" is `PUBLISHED` by `DISTINCT`.
@@ -118,7 +118,7 @@ def token_table(batch: int) -> pd.DataFrame:
     rows = []
     for data, names in DATA.items():
         for form in FORMS:
-            counted = tokens(form, names, batch)
+            counted = tokens(form, names, batch, contexts)
             fewer = counted[PUBLISHED] / counted[DISTINCT]
             rows.append(
                 {"data": data, "prompts": form.name, **counted, "times fewer": fewer}

@@ -88,7 +88,7 @@ def shortcut_learnt(summary: Summary) -> bool:
     return bool(full.all() and (others <= most).all())
 
 
-def differences(summary: Summary) -> pd.DataFrame:
+def differences(summary: Summary, shortcut: str = FULL) -> pd.DataFrame:
     """Return sound minus shortcut, a row a metric, sound arm and training seed.
 
     `in margins`: positive where the sound network scores better, in committed margins;
@@ -96,10 +96,10 @@ def differences(summary: Summary) -> pd.DataFrame:
     """
     rows = []
     for against in sound_arms(summary):
-        seeds = common_seeds(summary, [against, FULL])
+        seeds = common_seeds(summary, [against, shortcut])
         for score in scores_of(summary):
             gap = _scores(summary, against, score, seeds) - _scores(
-                summary, FULL, score, seeds
+                summary, shortcut, score, seeds
             )
             for seed, row in zip(seeds, gap, strict=True):
                 value = float(np.nanmean(row)) if (~np.isnan(row)).any() else np.nan

@@ -120,6 +120,30 @@ def test_chapters_end_with_provenance_and_hide_solutions(browser, site: Path) ->
     assert not faults
 
 
+def test_every_slider_moves_by_keyboard(browser, site: Path) -> None:
+    base = site.resolve().as_uri()
+    names = [
+        name
+        for name in sitecheck.pages(site)
+        if 'class="frames"' in (site / name).read_text("utf8")
+    ]
+    assert names
+    with sitecheck.watched(browser, base) as (tab, faults):
+        for name in names:
+            tab.goto(f"{base}/{name}")
+            for box in tab.locator(".frames").all():
+                frames = box.locator("img")
+                assert box.locator("img:visible").count() == 1, name
+                if frames.count() == 1:
+                    continue
+                box.locator("input").focus()
+                tab.keyboard.press("Home")
+                for place in range(frames.count()):
+                    assert frames.nth(place).is_visible(), (name, place)
+                    tab.keyboard.press("ArrowRight")
+    assert not faults
+
+
 @pytest.mark.parametrize("scheme", ["http", "file"])
 def test_search_finds(browser, site: Path, scheme: str) -> None:
     with (
