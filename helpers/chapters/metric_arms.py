@@ -3,22 +3,58 @@
 A summary holds rows of `chapters.training.rows_of`, `summary["arms"][arm][seed]`.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from helpers.chapters.training import GROUPS
+from helpers.chapters.training import GROUPS, rows_of
+from helpers.lab.runs import Run
 from helpers.report import margins, records
+from helpers.report.score_names import label, sign
 
 STUDY = "03_training-study"
 GRAD_CAM, BASELINE = "Grad-CAM", "ce"
 SCORES = ("ses", "sch", "mosu", "insertion", "deletion")
+# Scores that records made before these metrics were scored do not hold.
+PLACES = (
+    *("epg", "gridpg", "pointing game", "score contrast", "iou"),
+    *("entropy", "border share"),
+)
 FLOORS = ("uniform", "centred Gaussian", "random smooth")
 CEILINGS = ("ground-truth mask", "pooled mask")
 GROUP = {arm: group for group, arms in GROUPS.items() for arm in arms}
 Summary = Mapping[str, Any]
+
+
+def own_arms(arms: Mapping[str, list[Run]]) -> Summary:
+    """Return a page's own runs as a summary."""
+    return {"arms": rows_of(arms)}
+
+
+def mean_of(run: Mapping[str, Any], name: str, score: str) -> float:
+    """Return a score of a set of maps in a row of a summary, NaN where it has none."""
+    found = run["means"].get(name, {}).get(score)
+    return math.nan if found is None else float(found)
+
+
+def what_scores_are_missing(
+    study: Summary | None, scores: Sequence[str] = PLACES
+) -> str:
+    """Return in a line which scores of Grad-CAM a study lacks in one of its runs."""
+    if study is None:
+        return "No study is recorded."
+    runs = [run for seeds in study["arms"].values() for run in seeds.values()]
+    lacks = [
+        label(score)
+        for score in scores
+        if not all(score in run["means"][GRAD_CAM] for run in runs)
+    ]
+    if not lacks:
+        return "The study holds all of these scores."
+    return f"The study was recorded before these scores: {', '.join(lacks)}."
 
 
 def scores_of_arms(
@@ -32,11 +68,11 @@ def scores_of_arms(
     for source, summary in sources.items():
         for arm, seeds in ({} if summary is None else summary["arms"]).items():
             for seed, run in seeds.items():
-                means = run["means"][GRAD_CAM]
+                found = {score: mean_of(run, GRAD_CAM, score) for score in scores}
                 rows += [
-                    (GROUP.get(arm, "others"), arm, source, int(seed), s, means[s])
-                    for s in scores
-                    if s in means
+                    (GROUP.get(arm, "others"), arm, source, int(seed), score, value)
+                    for score, value in found.items()
+                    if not math.isnan(value)
                 ]
     names = ["group", "arm", "source", "seed", "score", "value"]
     frame = pd.DataFrame(rows, columns=names)
@@ -55,10 +91,18 @@ def levels(summary: Summary, scores: Sequence[str] = SCORES) -> pd.DataFrame:
     for kind, names in (("floor", FLOORS), ("ceiling", CEILINGS)):
         for name in names:
             for score in scores:
-                found = [run["means"].get(name, {}).get(score) for run in runs]
-                if None not in found:
-                    rows.append((name, kind, score, float(np.mean(found))))
+                found = float(np.mean([mean_of(run, name, score) for run in runs]))
+                if not math.isnan(found):
+                    rows.append((name, kind, score, found))
     return pd.DataFrame(rows, columns=["map", "kind", "score", "value"])
+
+
+def holds(study: Summary | None, scores: Sequence[str] = PLACES) -> bool:
+    """Tell whether the baseline of a study has these scores of Grad-CAM."""
+    if study is None:
+        return False
+    run = next(iter(study["arms"][BASELINE].values()))
+    return all(score in run["means"][GRAD_CAM] for score in scores)
 
 
 def what_is_missing(study: Summary | None) -> str:
@@ -100,21 +144,22 @@ def ahead_of_floors(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     rows = []
     first = frame[frame["source"] == frame["source"].iloc[0]]
     for score, values in first.groupby("score", sort=False):
-        metric = margins.metric(str(score))
-        sign = 1 if metric.higher_is_better else -1
+        way = sign(str(score))
         means = values.groupby("arm")["value"].mean()
         floors = known[(known["score"] == score) & (known["kind"] == "floor")]
-        best = floors.loc[(sign * floors["value"]).idxmax()]
+        if floors.empty:
+            continue
+        best = floors.loc[(way * floors["value"]).idxmax()]
         rows.append(
             {
-                "score": metric.label,
-                "better": "higher" if sign > 0 else "lower",
+                "score": label(str(score)),
+                "better": "higher" if way > 0 else "lower",
                 "arms": len(means),
                 "from": means.min(),
                 "to": means.max(),
                 "best floor": best["map"],
                 "its value": best["value"],
-                "arms ahead of it": int((sign * (means - best["value"]) > 0).sum()),
+                "arms ahead of it": int((way * (means - best["value"]) > 0).sum()),
             }
         )
     return pd.DataFrame(rows)

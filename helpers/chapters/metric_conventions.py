@@ -1,6 +1,7 @@
 """Chapter 05's conventions: one network, the same pictures, a score computed two ways.
 
 Each way was taken by a published code or is left open by a text. `here` is this book's.
+Those of insertion and deletion: `metric_published`.
 """
 
 import copy
@@ -25,11 +26,9 @@ from helpers.explain.cam import (
 from helpers.explain.cam_pp import grad_cam_pp, plus_weights, pooled_head_slope
 from helpers.explain.rise import stability
 from helpers.measure import consistency
-from helpers.measure.perturbation import insertion_deletion, probabilities
+from helpers.measure.aggregate import aggregate
 from helpers.report import margins
 
-PUBLISHED_BLUR = 5 / 224  # an 11 x 11 kernel of deviation 5 at 224 pixels
-PUBLISHED_STEP = 1792  # pixels: 8 rows of 224
 ABSOLUTE = 1e-6  # added to Grad-CAM++'s denominator by pytorch-grad-cam
 
 
@@ -38,10 +37,9 @@ def _sch(saliency: Tensor, pictures: Pictures) -> Tensor:
     return consistency.sch(saliency, pictures.masks, pictures.ignored)
 
 
-def _row(convention: str, score: str, metric: str, here: Any, so: Any) -> dict:
+def _row(convention: str, score: str, metric: str, here: Tensor, so: Tensor) -> dict:
     """Return a row: means over pictures, their difference, and it in margins."""
-    first = float(torch.as_tensor(here, dtype=torch.float64).nanmean())
-    other = float(torch.as_tensor(so, dtype=torch.float64).nanmean())
+    first, other = aggregate(here).mean, aggregate(so).mean
     return {
         "convention": convention,
         "score": score,
@@ -75,6 +73,20 @@ def plus_absolute(
 
 
 @torch.no_grad()
+def plus_cubed(model: PooledLinear, images: Tensor, targets: Tensor) -> Tensor:
+    """Return Grad-CAM++ with w_k = sum relu(g) g^2, `[B, H, W]`.
+
+    That is what `frgfm/torch-cam` 0.5.0 computes: its coefficients a = g^2 are divided
+    by their denominator in a copy, so that they stay as they are.
+    """
+    features = model.features(images)
+    slope = pooled_head_slope(features, model.head.weight, targets)
+    weights = (slope.relu() * slope.square()).sum((2, 3))
+    size = (images.shape[2], images.shape[3])
+    return upsample(weighted_map(features, weights), size)
+
+
+@torch.no_grad()
 def in_training_mode(
     model: nn.Module, images: Tensor, targets: Tensor, batch: int
 ) -> tuple[Tensor, nn.Module]:
@@ -97,19 +109,6 @@ def lowered(maps: Tensor) -> Tensor:
     return maps - maps.amin((1, 2), keepdim=True)
 
 
-def ties_by_row(maps: Tensor, from_top: bool = True) -> Tensor:
-    """Return maps `[B, H, W]` of the same order, with equal pixels ordered by row.
-
-    The rank of each value among the picture's values, less a share under 1 of the
-    pixel's place from the top (or the bottom): no two pixels are equal.
-    """
-    flat = maps.flatten(1)
-    places = torch.arange(flat.shape[1], dtype=torch.float64, device=maps.device)
-    places = (places if from_top else places.flip(0)) / flat.shape[1]
-    ranks = [torch.unique(one, return_inverse=True)[1].double() for one in flat]
-    return (torch.stack(ranks) - places).view_as(maps)
-
-
 def about_maps(
     model: Any, pictures: Pictures, batch: int = 8, device: str = "cpu"
 ) -> pd.DataFrame:
@@ -129,6 +128,10 @@ def about_maps(
         "Grad-CAM++, epsilon 1e-6, features x 10": (
             plus,
             plus_absolute(model, images, labels, scale=10.0),
+        ),
+        "Grad-CAM++, slopes cubed (torch-cam)": (
+            plus,
+            plus_cubed(model, images, labels),
         ),
         "Grad-CAM in training mode, all at once": (
             plain,
@@ -221,61 +224,9 @@ def degenerate_table(maps: Mapping[str, Tensor], pictures: Pictures) -> pd.DataF
             known = (pictures.masks, pictures.ignored)
             counted = consistency.sch(saliency, *known)
             skipped = consistency.sch_skipping_zero(saliency, *known)
-            row["SCH, zero map is 0"] = float(counted.nanmean())
-            row["SCH, left out"] = float(skipped.nanmean())
+            row["SCH, zero map is 0"] = aggregate(counted).mean
+            row["SCH, left out"] = aggregate(skipped).mean
         rows.append(row)
-    return pd.DataFrame(rows)
-
-
-# Insertion and deletion
-
-
-def about_curves(
-    model: Any, pictures: Pictures, batch: int = 8, device: str = "cpu"
-) -> pd.DataFrame:
-    """Return conventions of insertion and deletion, all for Grad-CAM."""
-    images, labels = pictures.normalised().to(device), pictures.labels.to(device)
-    maps = grad_cam(model, images, labels)
-
-    def areas(saliency: Tensor = maps, wanted: Tensor = labels, **changed: Any) -> Any:
-        given = {"orders": 1} | changed
-        return insertion_deletion(model, images, wanted, saliency, **given)
-
-    here = areas()
-    rows = []
-
-    def both(convention: str, so: Any) -> None:
-        rows.append(insertion(convention, so.insertion_auc))
-        rows.append(deletion(convention, so.deletion_auc))
-
-    def insertion(convention: str, so: Tensor) -> dict:
-        return _row(convention, "insertion", "insertion", here.insertion_auc, so)
-
-    def deletion(convention: str, so: Tensor) -> dict:
-        return _row(convention, "deletion", "deletion", here.deletion_auc, so)
-
-    rows.append(
-        insertion("blur of 5/224 of a side", areas(blur=PUBLISHED_BLUR).insertion_auc)
-    )
-    steps = max(1, round(maps[0].numel() / PUBLISHED_STEP))
-    both(f"1,792 pixels a step: {steps} steps", areas(steps=steps))
-    evaluated = len(here.shares)  # the full picture is one of them
-    biased = (evaluated - 1) / evaluated
-    rows.append(
-        insertion("area in steps of 1 / evaluations", here.insertion_auc * biased)
-    )
-    rows.append(
-        deletion("area in steps of 1 / evaluations", here.deletion_auc * biased)
-    )
-    both("another random order of equal pixels", areas(seed=1))
-    both("equal pixels from the top", areas(ties_by_row(maps)))
-    both("equal pixels from the bottom", areas(ties_by_row(maps, from_top=False)))
-    first = probabilities(model, images).argmax(1)
-    both("first choice followed, not the class", areas(wanted=first))
-    batched, left = in_training_mode(model, images, labels, batch)
-    both(f"map in training mode, batches of {batch}", areas(batched))
-    polluted = insertion_deletion(left, images, labels, batched, orders=1)
-    both("training mode, network as it is left", polluted)
     return pd.DataFrame(rows)
 
 

@@ -1,7 +1,7 @@
 """Chapter 05's trials: metrics on networks of known order, then on LICO.
 
-Before a metric judges LICO it must order networks whose order is known. A later pair is
-one more entry of the mapping that `assay` is given.
+Before a metric judges LICO it must order networks whose order is known: `known_pairs`
+has them, `metric_assay` asks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,42 +11,24 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
-from helpers.chapters.metrics import (
-    AREAS,
-    BASELINE,
-    CUED,
-    GRAD_CAM,
-    consistency_scores,
-    mean_scores,
-    moved_maps,
-)
+from helpers.chapters.mask_penalty import continued
+from helpers.chapters.metric_assay import Pair
+from helpers.chapters.metrics import AREAS, BASELINE, CUED, GRAD_CAM
 from helpers.data import catalog
 from helpers.data.catalog import Pictures
 from helpers.data.scenes import CUES
+from helpers.explain.cam import is_pooled_linear
 from helpers.explain.rise import stability
 from helpers.lab.recipes import recipe
 from helpers.lab.runs import Run
-from helpers.measure.perturbation import insertion_deletion
-from helpers.report import intervention, margins
+from helpers.measure.aggregate import aggregate
+from helpers.report import intervention, tables
+from helpers.report.score_names import SCORES, sign
 from helpers.report.verdict import Verdict, verdict
 from helpers.streams import stream
 from helpers.vision import initialise
 
-# Scores with a direction, and the metric whose margin holds for them.
-MARGIN_OF = {
-    "insertion": "insertion",
-    "deletion": "deletion",
-    "insertion / full": "insertion",
-    "deletion / full": "deletion",
-    "ses": "ses",
-    "ses less chance": "ses",
-    "sch": "sch",
-    "sch less area": "sch",
-    "mosu": "mosu",
-    "mosu reversed": "mosu",
-}
 FLOORS = ("uniform", "centred Gaussian", "random smooth")
-Pair = tuple[Mapping[str, float], Mapping[str, float]]
 
 
 def untrained(run: Run) -> nn.Module:
@@ -56,110 +38,49 @@ def untrained(run: Run) -> nn.Module:
     return model.to(run.settings.device).eval()
 
 
-def scores_on(
-    model: nn.Module, pictures: Pictures, explained: int, device: str = "cpu"
-) -> dict[str, float]:
-    """Return `mean_scores` of Grad-CAM on any pictures, as the record has them.
+def known_pairs(arms: Mapping[str, Sequence[Run]], test: Pictures) -> list[Pair]:
+    """Return the pairs of networks whose order is known, one of each a training seed.
 
-    Insertion and deletion are of the first `explained` pictures, the others of all.
-    """
-    shown = pictures.first(explained)
-    images, labels = shown.normalised().to(device), shown.labels.to(device)
-    moved = moved_maps(model, pictures, device)
-    first = moved.saliency[: len(shown)].to(device)
-    curves = insertion_deletion(model, images, labels, first, orders=1)
-    areas = {"insertion": curves.insertion_auc, "deletion": curves.deletion_auc}
-    others = {"ses": moved.ses, "ses less chance": moved.excess}
-    others |= consistency_scores(moved.saliency, pictures)
-    return mean_scores(
-        {
-            "full": curves.full.tolist(),
-            "maps": {GRAD_CAM: {k: v.tolist() for k, v in areas.items()}},
-            "consistency": {GRAD_CAM: {k: v.tolist() for k, v in others.items()}},
-        }
-    )
-
-
-def known_pairs(
-    arms: Mapping[str, Sequence[Run]], test: Pictures
-) -> dict[str, list[Pair]]:
-    """Return the pairs whose order is known: (better, worse) scores, one a seed.
-
-    Trained against untrained weights; for scenes, trained without the background cue
-    against with it: on test pictures whose place is random, and on the same scenes with
-    every class at its home.
+    Trained against untrained weights; with masks, gone on with a penalty on saliency
+    off the object against as many steps without (`mask_penalty`); for scenes, trained
+    without the background cue against with it, on test pictures whose place is random
+    and on the same scenes with every class at its home.
     """
     ce = arms[BASELINE]
-    explained = ce[0].settings.data.explained
-
-    def scores(model: nn.Module, run: Run, pictures: Pictures) -> dict[str, float]:
-        return scores_on(model, pictures, explained, run.settings.device)
-
-    pairs: dict[str, list[Pair]] = {
-        "trained > untrained": [
-            (mean_scores(run.record), scores(untrained(run), run, test)) for run in ce
-        ]
-    }
+    own = [run.model() for run in ce]
+    pairs = [Pair("trained > untrained", own, [untrained(run) for run in ce], test)]
+    if test.masks is not None and all(is_pooled_linear(model) for model in own):
+        pairs.append(_penalised(ce, own, test))
     if CUED not in arms:
         return pairs
-    both = list(zip(ce, arms[CUED], strict=True))
-    pairs["no cue > cue, random place"] = [
-        (mean_scores(one.record), mean_scores(two.record)) for one, two in both
-    ]
+    cued = [run.model() for run in arms[CUED]]
     home = catalog.load(ce[0].settings.data, "test", cue=CUES["on"])
-    pairs["no cue > cue, at home"] = [
-        (scores(one.model(), one, home), scores(two.model(), two, home))
-        for one, two in both
+    return [
+        *pairs,
+        Pair("no cue > cue, random place", own, cued, test),
+        Pair("no cue > cue, at home", own, cued, home),
     ]
-    return pairs
 
 
-def assay(pairs: Mapping[str, Sequence[Pair]]) -> pd.DataFrame:
-    """Return, for each metric and each pair of known order, whether it sees the order.
+def _penalised(
+    ce: Sequence[Run], own: Sequence[nn.Module], test: Pictures, weight: float = 1.0
+) -> Pair:
+    """Return each seed's network after a few epochs with and without the penalty."""
+    pictures = catalog.load(ce[0].settings.data, "train")
 
-    `pairs`: by name, one (better network, worse network) a training seed, each the
-    means of `mean_scores`. `gain` is the mean difference in the metric's good
-    direction, in its margins; `order` is "right" if every seed has that sign, "wrong"
-    if none has, else "mixed"; `seen`: right, and over one margin.
-    """
-    rows = []
-    for score, metric_name in MARGIN_OF.items():
-        metric = margins.metric(metric_name)
-        sign = 1 if metric.higher_is_better else -1
-        for name, seeds in pairs.items():
-            if not all(score in one for pair in seeds for one in pair):
-                continue
-            d = np.array([better[score] - worse[score] for better, worse in seeds])
-            good = sign * d > 0
-            order = "right" if good.all() else "mixed" if good.any() else "wrong"
-            gain = sign * float(d.mean()) / metric.margin
-            rows.append(
-                {
-                    "metric": score,
-                    "pair": name,
-                    "difference": float(d.mean()),
-                    "gain": gain,
-                    "order": order,
-                    "seen": "yes" if order == "right" and gain > 1 else "no",
-                    "seeds": len(d),
-                }
+    def after(weight: float) -> list[nn.Module]:
+        return [
+            continued(
+                model,
+                pictures,
+                weight,
+                seed=run.settings.seed,
+                device=run.settings.device,
             )
-    return pd.DataFrame(rows)
+            for run, model in zip(ce, own, strict=True)
+        ]
 
-
-def by_pair(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Return a row a metric, a column a pair, of one column of `assay`."""
-    wide = frame.pivot(index="metric", columns="pair", values=column)
-    metrics, pairs = (list(dict.fromkeys(frame[name])) for name in ("metric", "pair"))
-    return wide.loc[metrics, pairs].rename_axis(columns=None).reset_index()
-
-
-def admitted(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a metric: the order it gave each pair, and whether it may judge."""
-    orders = by_pair(frame, "order")
-    seen = (frame["seen"] == "yes").groupby(frame["metric"]).all()
-    answers = ["yes" if seen[metric] else "no" for metric in orders["metric"]]
-    return orders.assign(**{"may judge LICO": answers})
+    return Pair("mask penalty > none", after(weight), after(0.0), test)
 
 
 def correlations(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> pd.DataFrame:
@@ -188,15 +109,19 @@ def of_arms(
     """Return a row an arm and map: means over pictures and seeds.
 
     `part`: "maps" or "consistency" of the records; scores that they lack are left out.
-    Areas are also shown in units of the mean probability of the full pictures.
+    Areas are also shown in units of the mean probability of the full pictures. Floors
+    and ceilings are the first arm's.
     """
     rows = []
+    first = next(iter(records))
     for arm, ones in records.items():
         for name, known in ones[0][part].items():
+            if arm != first and name != GRAD_CAM:
+                continue
             row: dict[str, Any] = {"map": name, "arm": arm}
             for score in (s for s in scores if s in known):
-                values = [np.array(r[part][name][score], dtype=float) for r in ones]
-                row[score] = float(np.nanmean(values))
+                seeds = [np.array(r[part][name][score], dtype=float) for r in ones]
+                row[score] = tables.over_seeds([aggregate(one).mean for one in seeds])
             if part == "maps":
                 full = np.mean([r["full"] for r in ones])
                 row |= {f"{s} / full": row[s] / full for s in AREAS if s in row}
@@ -239,11 +164,12 @@ def floors_above(frame: pd.DataFrame, scores: Sequence[str]) -> pd.DataFrame:
     """
     wide = frame.set_index("map")
     rows = []
-    for score in (s for s in scores if s in MARGIN_OF and s in wide):
-        sign = 1 if margins.metric(MARGIN_OF[score]).higher_is_better else -1
+    for score in (s for s in scores if s in SCORES and s in wide):
         values = {str(name): float(value) for name, value in wide[score].items()}
         own = values[GRAD_CAM]
-        names = [name for name, value in values.items() if sign * (value - own) > 0]
+        names = [
+            name for name, value in values.items() if sign(score) * (value - own) > 0
+        ]
         rows.append(
             {
                 "score": score,

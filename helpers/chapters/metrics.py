@@ -19,12 +19,14 @@ from helpers.explain.hooks import evaluating
 from helpers.explain.rise import masked_scores, rise_masks, stability
 from helpers.lab.runs import Run
 from helpers.measure import consistency
+from helpers.measure.aggregate import aggregate
 from helpers.measure.perturbation import blurred, insertion_deletion, probabilities
 from helpers.measure.reference_maps import reference_maps
 from helpers.settings import RunSettings
 from helpers.streams import stream
 
 BASELINE, CUED, LICO = "ce", "ce with the cue", "lico"
+MM, OT = "mm", "ot"  # one of LICO's two losses alone
 GRAD_CAM, GRAD_CAM_PP, RISE = "Grad-CAM", "Grad-CAM++", "RISE"
 AREAS = ("insertion", "deletion")
 
@@ -39,12 +41,14 @@ class Metrics(LicoChapter):
     rise_masks: int = Field(1000, ge=16, description="masks of RISE")
 
     def arms(self) -> dict[str, list[RunSettings]]:
-        """Return the baseline, for scenes the cued one, and LICO."""
+        """Return the baseline, for scenes the cued one, LICO and each loss alone."""
         plain = self.cross_entropy()
         arms = {BASELINE: self.each(self.data(), plain, self.seeds)}
         if self.dataset == "scenes":
             arms[CUED] = self.each(self.data(cue=self.cue), plain, self.seeds)
-        arms[LICO] = self.each(self.data(), self.lico("paper"), self.seeds)
+        for arm, changed in ((LICO, {}), (MM, {"beta": 0.0}), (OT, {"alpha": 0.0})):
+            method = self.lico("paper", **changed)
+            arms[arm] = self.each(self.data(), method, self.seeds)
         return arms
 
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def mean_scores(record: Mapping[str, Any]) -> dict[str, float]:
     """
     found = {**record["maps"][GRAD_CAM], **record["consistency"][GRAD_CAM]}
     means = {
-        score: float(np.nanmean(np.array(values, dtype=float)))
+        score: aggregate(np.array(values, dtype=float)).mean
         for score, values in found.items()
         if not score.startswith(("relative", "tied"))
     }
@@ -126,6 +130,10 @@ class RiseDraw:
     masks: Tensor
     scores: Tensor
     probability: float = 0.5
+
+    def first(self, pictures: int) -> "RiseDraw":
+        """Return the draw of the first pictures alone."""
+        return RiseDraw(self.masks, self.scores[:pictures], self.probability)
 
     def maps(self, count: int | None = None, own_mean: bool = False) -> Tensor:
         """Return RISE maps of the first `count` masks, `[B, H, W]`.
@@ -244,14 +252,14 @@ def score_maps(
             model, images, labels, saliency.to(device), orders=1
         )
         means = {
-            "insertion": curves.insertion_auc.mean(),
-            "deletion": curves.deletion_auc.mean(),
+            "insertion": aggregate(curves.insertion_auc).mean,
+            "deletion": aggregate(curves.deletion_auc).mean,
             **{
-                key: values.nanmean()
+                key: aggregate(values).mean
                 for key, values in consistency_scores(saliency, pictures).items()
             },
         }
-        rows.append({"map": name} | {key: float(v) for key, v in means.items()})
+        rows.append({"map": name} | means)
     return pd.DataFrame(rows)
 
 

@@ -1,5 +1,7 @@
 """Figures of chapter 05: each metric on one picture, and trials in units of margins."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from helpers.measure.perturbation import Curves, pixel_ranks
+from helpers.report.assay_figures import OUTCOMES
 from helpers.report.figures import WIDTH
 
 RIGHT, WRONG = "#0173b2", "#d55e00"  # of seaborn's colour-blind palette
@@ -176,6 +179,10 @@ def strips(frame: pd.DataFrame, x: str, y: str) -> Figure:
     for place, (_, values) in enumerate(shown.groupby(x, sort=False)[y]):
         axis.hlines(values.mean(), place - 0.25, place + 0.25, color="black", lw=2.5)
     axis.axhline(0, linestyle="--", color="gray", linewidth=1)
+    names = list(dict.fromkeys(shown[x]))
+    axis.set_xticks(
+        range(len(names)), [n.replace(" ", "\n") for n in names], fontsize=8
+    )
     axis.set(ylim=(-1.05, 1.05), xlabel="")
     return figure
 
@@ -183,8 +190,9 @@ def strips(frame: pd.DataFrame, x: str, y: str) -> Figure:
 def gains(frame: pd.DataFrame, limit: float = 12) -> Figure:
     """Show how far a metric puts the better network ahead, in margins: a panel a pair.
 
-    `frame`: rows of `metric`, `pair`, `gain`; a bar past `limit` is cut there and
-    its length written.
+    `frame`: rows of `metric`, `pair`, `gain` and `outcome`, with the ends `gain from`
+    and `gain to` of its interval; a bar past `limit` is cut there and its length
+    written.
     """
     pairs = list(dict.fromkeys(frame["pair"]))
     metrics = list(dict.fromkeys(frame["metric"]))
@@ -196,33 +204,70 @@ def gains(frame: pd.DataFrame, limit: float = 12) -> Figure:
         squeeze=False,
     )
     for axis, pair in zip(axes[0], pairs, strict=True):
-        rows = frame[frame["pair"] == pair].set_index("metric")["gain"].reindex(metrics)
+        own = frame[frame["pair"] == pair].set_index("metric").reindex(metrics)
+        rows = own["gain"]
         cut = rows.clip(-limit, limit)
-        colours = [RIGHT if value > 0 else WRONG for value in rows]
+        colours = [OUTCOMES[said][0] for said in own["outcome"].fillna("undecided")]
         axis.barh(metrics, cut, color=colours)
+        ends = own[["gain from", "gain to"]].clip(-limit, limit)
+        axis.hlines(metrics, ends["gain from"], ends["gain to"], color="black", lw=1)
         _beyond(axis, rows, limit)
         axis.axvspan(-1, 1, color="gray", alpha=0.25, linewidth=0)
         axis.axvline(0, color="black", linewidth=0.8)
-        axis.set(xlim=(-1.25 * limit, 1.25 * limit), xlabel="gain, in margins")
-        axis.set_title(pair.replace(", ", ",\n"), fontsize=9)
+        axis.set(xlim=(-1.25 * limit, 1.25 * limit), ylim=(-0.7, len(metrics) - 0.3))
+        axis.set_xlabel("gain, in margins", fontsize=9)
+        axis.set_title(pair.replace(" > ", "\n> "), fontsize=9)
+        axis.tick_params(labelsize=8)
     axes[0, 0].invert_yaxis()
     return figure
 
 
 def movements(frame: pd.DataFrame, limit: float = 12) -> Figure:
-    """Show how far each convention moves a score, in margins: a bar a row.
+    """Show how far each convention moves a score, in margins: a row a convention.
 
-    `frame`: rows of `convention`, `score`, `in margins` (not negative).
+    `frame`: rows of `convention`, `score`, `in margins` (not negative). Scores that
+    share conventions, as insertion and deletion, share rows. Within each set of scores
+    the widest movement comes first; what lies past `limit` carries its length.
     """
-    rows = frame.sort_values("in margins", kind="stable")
-    names = rows["score"] + ": " + rows["convention"]
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.8 + 0.24 * len(rows)))
-    colours = [WRONG if value > 1 else "gray" for value in rows["in margins"]]
-    axis.barh(names, rows["in margins"].clip(upper=limit), color=colours)
-    _beyond(axis, rows.set_axis(names)["in margins"], limit)
-    axis.axvline(1, linestyle="--", color="black", linewidth=1)
-    axis.set(xlabel="difference, in margins", xlim=(0, 1.15 * limit))
-    axis.tick_params(axis="y", labelsize=8)
+    areas = ("insertion", "deletion")
+    of = frame["score"].str.removesuffix(" / full")
+    heads = of.where(~of.isin(areas), ", ".join(areas))
+    unit = frame["score"].str.endswith("/ full").map({True: " (/ full)", False: ""})
+    frame = frame.assign(of=of, head=heads, convention=frame["convention"] + unit)
+    colours = {"insertion": RIGHT, "deletion": WRONG}
+    labels, places = [], []
+    row = 0.0
+    count = frame.groupby("head")["convention"].nunique()
+    height = 0.19 * (count.sum() + 1.6 * len(count)) + 0.9
+    figure, axis = plt.subplots(figsize=(WIDTH, height))
+    for head, own in frame.groupby("head", sort=False):
+        widest = own.groupby("convention", sort=False)["in margins"].max()
+        axis.text(0.06, row, str(head), fontsize=9, weight="bold", va="center")
+        for name in widest.sort_values(ascending=False, kind="stable").index:
+            row += 1
+            labels.append(name)
+            places.append(row)
+            lines = own[own["convention"] == name].sort_values("in margins")
+            for _, one in lines.iloc[::-1].iterrows():
+                end = min(one["in margins"], limit)
+                colour = colours.get(one["of"], "#7a5195")
+                axis.hlines(row, 0, end, color=colour, lw=1.4, alpha=0.7)
+                axis.plot(end, row, "o", color=colour, ms=5)
+            past = [f"{far:.0f}" for far in lines["in margins"] if far > limit]
+            if past:
+                how: dict[str, Any] = {"va": "center", "fontsize": 7}
+                axis.text(limit + 0.2, row, ", ".join(past), **how)
+        row += 1.6
+    axis.axvspan(0, 1, color="gray", alpha=0.2, linewidth=0)
+    axis.set_yticks(places, labels, fontsize=8)
+    axis.grid(visible=False, axis="y")
+    axis.set(ylim=(row - 0.8, -0.8), xlim=(0, 1.14 * limit))
+    axis.set_xlabel("difference, in margins", fontsize=9)
+    handles = [
+        plt.Line2D([], [], marker="o", color=colour, label=name)
+        for name, colour in colours.items()
+    ]
+    axis.legend(handles=handles, fontsize=8, loc="lower right")
     return figure
 
 

@@ -1,6 +1,7 @@
 """Figures of many arms' scores: beside floors and ceilings, and in two units."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers.report import margins
 from helpers.report.figures import WIDTH
+from helpers.report.score_names import label, sign
 
 HERE, STUDY = "C1", "C0"
 LINES: dict[
@@ -48,11 +49,11 @@ def arm_scores(frame: pd.DataFrame, levels: pd.DataFrame) -> Figure:
         for number, source in enumerate(sources):
             rows = frame[(frame["score"] == score) & (frame["source"] == source)]
             _seeds(axis, rows, places, number)
-        metric = margins.metric(score)
-        arrow = "→" if metric.higher_is_better else "←"
-        axis.set_title(f"{metric.label} {arrow}", fontsize=10)
+        arrow = "→" if sign(score) > 0 else "←"
+        wide = label(score).replace(" ", "\n") if len(scores) > 5 else label(score)
+        axis.set_title(f"{wide} {arrow}", fontsize=10 if len(scores) <= 5 else 9)
         axis.tick_params(axis="x", labelsize=8)
-        axis.xaxis.set_major_locator(plt.MaxNLocator(3))
+        axis.xaxis.set_major_locator(plt.MaxNLocator(3 if len(scores) <= 5 else 2))
         axis.grid(visible=False, axis="y")
         for place in heads.values():
             axis.axhline(place - 0.62, color="#dddddd", linewidth=0.8)
@@ -184,4 +185,54 @@ def two_ways(ratios: pd.DataFrame) -> Figure:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     where: dict[str, Any] = {"loc": "outside lower center", "ncols": 2}
     figure.legend(handles, labels, fontsize=8, frameon=False, **where)
+    return figure
+
+
+def table_three(frame: pd.DataFrame) -> Figure:
+    """Show LICO less baseline by source, data, method: a panel a score, a dot a table.
+
+    `frame`: columns "source", "data", "method", "score" and "difference". To the right
+    of the line LICO has the higher value; the arrow points to what is better.
+    """
+    scores, sources, methods = (
+        list(dict.fromkeys(frame[name])) for name in ("score", "source", "method")
+    )
+    rows = (
+        frame[["source", "data"]]
+        .drop_duplicates()
+        .sort_values("source", key=lambda s: s.map(sources.index), kind="stable")
+    )
+    pairs = [(row["source"], row["data"]) for row in rows.to_dict("records")]
+    places = {
+        (method, *pair): number
+        for number, (method, pair) in enumerate(product(methods, pairs))
+    }
+    figure, axes = plt.subplots(
+        1, len(scores), figsize=(WIDTH, 0.2 * len(places) + 1.3), sharey=True
+    )
+    for axis, score in zip(axes, scores, strict=True):
+        for number, source in enumerate(sources):
+            own = frame[(frame["score"] == score) & (frame["source"] == source)]
+            heights = [
+                places[row["method"], source, row["data"]]
+                for row in own.to_dict("records")
+            ]
+            mark: dict[str, Any] = {"color": f"C{number}", "marker": "oDs"[number % 3]}
+            axis.hlines(heights, 0, own["difference"], color=mark["color"], lw=1.5)
+            axis.plot(own["difference"], heights, linestyle="", label=source, **mark)
+        axis.axvline(0, color="black", linewidth=0.8)
+        arrow = "←" if score == "deletion" else "→"
+        axis.set_title(f"{score} {arrow}", fontsize=10)
+        axis.tick_params(axis="x", labelsize=8)
+        axis.xaxis.set_major_locator(plt.MaxNLocator(4))
+        axis.grid(visible=False, axis="y")
+        for edge in range(len(rows), len(places), len(rows)):
+            axis.axhline(edge - 0.5, color="#bbbbbb", linewidth=0.8)
+    names = [f"{method}, {data}" for method, _, data in places]
+    axes[0].set_yticks(list(places.values()), names, fontsize=8)
+    axes[0].set_ylim(len(places) - 0.4, -0.6)
+    handles, labels = axes[0].get_legend_handles_labels()
+    where: dict[str, Any] = {"loc": "outside lower center", "ncols": 3}
+    figure.legend(handles, labels, fontsize=8, frameon=False, **where)
+    axes[len(axes) // 2].set_xlabel("LICO less baseline", fontsize=9)
     return figure

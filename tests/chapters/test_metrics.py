@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from helpers.chapters import metric_conventions, metric_trials, metrics
 from helpers.chapters.metrics import Metrics, RiseDraw
+from helpers.chapters.training import Training
 from helpers.data import catalog
 from helpers.data.catalog import Pictures
 from helpers.explain.cam import grad_cam
@@ -53,7 +54,7 @@ def bare(pictures: Pictures) -> Pictures:
 
 def test_arms_differ_in_what_they_are_named_for_alone() -> None:
     arms = Metrics(seeds=[1, 2]).arms()
-    assert [len(runs) for runs in arms.values()] == [2, 2, 2]
+    assert [len(runs) for runs in arms.values()] == [2] * 5
     plain, cued = arms[metrics.BASELINE][0], arms[metrics.CUED][0]
     assert plain.data.model_copy(update={"cue": 0.9}) == cued.data
     assert arms[metrics.LICO][0].data == plain.data
@@ -61,7 +62,13 @@ def test_arms_differ_in_what_they_are_named_for_alone() -> None:
 
 def test_photographs_have_no_cue_arm() -> None:
     arms = Metrics(dataset="cifar10", size=32, backbone="resnet20").arms()
-    assert list(arms) == [metrics.BASELINE, metrics.LICO]
+    assert list(arms) == [metrics.BASELINE, metrics.LICO, metrics.MM, metrics.OT]
+
+
+def test_the_runs_of_both_losses_are_those_of_chapter_3() -> None:
+    own, other = Metrics().arms(), Training().arms()
+    for arm in (metrics.BASELINE, metrics.LICO, metrics.MM, metrics.OT):
+        assert own[arm][0] == other[arm][0]
 
 
 # RISE
@@ -177,39 +184,6 @@ def test_mean_scores_leave_undefined_ones_and_means_of_ratios_out() -> None:
     )
 
 
-def test_an_order_is_right_in_the_direction_of_the_metric() -> None:
-    better = {"sch": 0.6, "mosu": 0.1, "deletion": 0.2}
-    worse = {"sch": 0.5, "mosu": 0.11, "deletion": 0.1}
-    frame = metric_trials.assay({"pair": [(better, worse)]}).set_index("metric")
-    assert dict(frame["order"]) == {
-        "deletion": "wrong",
-        "sch": "right",
-        "mosu": "right",
-    }
-    assert dict(frame["seen"]) == {"deletion": "no", "sch": "yes", "mosu": "no"}
-    assert frame.loc["sch", "gain"] == pytest.approx(5)
-    assert frame.loc["deletion", "gain"] == pytest.approx(-10)
-
-
-def test_seeds_that_disagree_are_mixed() -> None:
-    seeds = [({"sch": 0.9}, {"sch": 0.5}), ({"sch": 0.4}, {"sch": 0.5})]
-    frame = metric_trials.assay({"pair": seeds})
-    assert list(frame["order"]) == ["mixed"]
-    assert list(frame["seen"]) == ["no"]
-
-
-def test_a_metric_is_admitted_by_every_pair() -> None:
-    high, low = {"sch": 0.9, "ses": 0.9}, {"sch": 0.5, "ses": 0.5}
-    second = ({"sch": 0.9, "ses": 0.4}, low)
-    frame = metric_trials.assay({"b": [(high, low)], "a": [second]})
-    table = metric_trials.admitted(frame)
-    assert list(table) == ["metric", "b", "a", "may judge LICO"]
-    assert dict(zip(table["metric"], table["may judge LICO"], strict=True)) == {
-        "ses": "no",
-        "sch": "yes",
-    }
-
-
 def test_the_untrained_network_is_that_of_the_first_step(small: RunSettings) -> None:
     from helpers.methods.baseline import Baseline
 
@@ -218,20 +192,6 @@ def test_the_untrained_network_is_that_of_the_first_step(small: RunSettings) -> 
     first = Baseline(small.method, shown, small.seed).model.state_dict()  # type: ignore[arg-type]
     found = metric_trials.untrained(run).state_dict()
     assert all(torch.equal(found[name], value) for name, value in first.items())
-
-
-def test_scores_are_those_of_the_record(model: nn.Module, pictures: Pictures) -> None:
-    from helpers.lab.score import consistent, perturbed
-
-    maps, curves = perturbed(model, pictures.first(4))
-    made = {
-        "maps": maps,
-        "full": curves.full.tolist(),
-        "consistency": consistent(model, pictures),
-    }
-    expected = metrics.mean_scores(made)
-    found = metric_trials.scores_on(model, pictures, 4)
-    assert found == pytest.approx(expected, abs=2e-5)
 
 
 def test_constant_maps_are_counted() -> None:
@@ -290,6 +250,29 @@ def test_without_epsilon_the_units_of_the_features_say_nothing(
     assert stability(here, fixed).nan_to_num(1).min() < 0.999
 
 
+def test_slopes_cubed_are_what_torch_cam_computes() -> None:
+    """Its coefficients are divided in a copy: of a, only g^2 is left."""
+    methods = pytest.importorskip("torchcam.methods")
+    net = backbone("scene-resnet", 24)
+    initialise(net, stream(3, "initialisation"))
+    images = torch.randn(2, 3, 64, 64)
+    labels = torch.tensor([4, 0])
+    ours = metric_conventions.plus_cubed(net.eval(), images, labels)  # type: ignore[arg-type]
+    with methods.GradCAMpp(net, "blocks") as extractor:
+        scores = net(images)
+        theirs = extractor(labels.tolist(), scores, normalized=False)[0]
+    wanted = torch.nn.functional.interpolate(
+        theirs.relu()[:, None], (64, 64), mode="bilinear", align_corners=False
+    )[:, 0].detach()
+    top = wanted.amax((1, 2), keepdim=True)
+    assert (top > 0).all()
+    assert torch.allclose(ours / top, wanted / top, atol=1e-5)
+    paper = grad_cam_pp(net, images, labels, relative=0.0)
+    assert not torch.allclose(
+        paper / paper.amax((1, 2), keepdim=True), wanted / top, atol=0.01
+    )
+
+
 def test_training_mode_leaves_the_given_network_as_it_was(
     model: nn.Module, pictures: Pictures
 ) -> None:
@@ -310,14 +293,6 @@ def test_a_flat_map_less_its_least_value_is_zero() -> None:
     assert metric_conventions.lowered(torch.ones(1, 4, 4)).abs().max() == 0
 
 
-def test_ties_are_broken_by_row_and_nothing_else_moves() -> None:
-    maps = torch.tensor([[[2.0, 1.0], [1.0, 3.0]]])
-    top = metric_conventions.ties_by_row(maps).flatten().argsort(descending=True)
-    assert top.tolist() == [3, 0, 1, 2]
-    bottom = metric_conventions.ties_by_row(maps, from_top=False)
-    assert bottom.flatten().argsort(descending=True).tolist() == [3, 0, 2, 1]
-
-
 def test_conventions_are_tables_with_and_without_masks(
     model: nn.Module, pictures: Pictures
 ) -> None:
@@ -329,12 +304,7 @@ def test_conventions_are_tables_with_and_without_masks(
     own = metrics.moved_maps(model, bare(pictures))
     less = metric_conventions.about_scores(model, own, plus, plus[:2])
     assert {"SES"} == set(less["score"])
-    curves = metric_conventions.about_curves(model, some, batch=2)
-    assert np.isfinite(curves["difference"]).all()
-    assert (curves["in margins"] >= 0).all()
-    biased = curves[curves["convention"] == "area in steps of 1 / evaluations"]
-    assert np.allclose(biased["so"] / biased["here"], 28 / 29)
-    assert len(metric_conventions.about_maps(model, some, batch=2)) == 5
+    assert len(metric_conventions.about_maps(model, some, batch=2)) == 6
 
 
 def test_degenerate_cases_have_the_values_of_their_rules() -> None:
@@ -394,12 +364,18 @@ def test_figures_are_drawn_with_and_without_masks(
 
 def test_a_bar_past_the_limit_carries_its_length() -> None:
     rows = {"metric": ["ses", "sch"], "pair": ["a, b", "a, b"], "gain": [-30.0, 2.0]}
+    rows |= {"gain from": [-31.0, 1.0], "gain to": [-29.0, 3.0]}
+    rows |= {"outcome": ["not", "ordered"]}
     figure = metric_figures.gains(pd.DataFrame(rows), limit=12)
     texts = [text.get_text().strip() for text in figure.axes[0].texts]
     assert texts == ["-30"]
     moved = {"convention": ["x", "y"], "score": ["SES", "SCH"], "in margins": [50.0, 0]}
     figure = metric_figures.movements(pd.DataFrame(moved))
-    assert [text.get_text().strip() for text in figure.axes[0].texts] == ["50"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["SES", "50", "SCH"]
+    both = {"convention": ["x", "x"], "score": ["insertion", "deletion"]}
+    figure = metric_figures.movements(pd.DataFrame(both | {"in margins": [1.0, 2.0]}))
+    assert len(figure.axes[0].get_yticks()) == 1
+    assert figure.axes[0].texts[0].get_text() == "insertion, deletion"
     frame = pd.DataFrame({"method": ["a", "a"], "rank correlation": [0.5, math.nan]})
     metric_figures.strips(frame, "method", "rank correlation")
     plt.close("all")

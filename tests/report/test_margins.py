@@ -27,6 +27,11 @@ RECORDS = "book/records"
         ("gridpg", 0.02, True),
         ("epg", 0.02, True),
         ("miou", 0.02, True),
+        ("pointing", 0.02, True),
+        ("contrast", 0.02, True),
+        ("border", 0.05, False),
+        ("entropy", 0.005, False),
+        ("gini", 0.02, True),
     ],
 )
 def test_committed_margins(metric, value, higher):
