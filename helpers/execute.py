@@ -31,6 +31,7 @@ class Execution:
     stamp: str
     label: str
     publish: Path | None  # a folder for the finished chapter, beside `runs/chapters`
+    runs: dict[str, Any] | None = None  # what its runs took: `helpers.lab.needed`
 
 
 def stamp(chapter: str, parameters: dict[str, Any], profile: str) -> str:
@@ -83,6 +84,7 @@ def execute(execution: Execution) -> Path:
         "parameters": execution.parameters,
         "profile": execution.profile,
         "stamp": execution.stamp,
+        "runs": execution.runs,
         **provenance(seconds, execution.parameters.get("device", "cpu"), threads=1),
     }
     _place(notebook, details, target)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from helpers.chapters import CHAPTERS, Chapter
 from helpers.execute import ChapterFailed, Execution, execute, published, stamp
 from helpers.lab.code import everything
 from helpers.lab.grid import grid
+from helpers.lab.needed import needed
 from helpers.report.provenance import provenance
 from helpers.settings import Refused, nearest
 
@@ -126,6 +128,7 @@ def _run(chapters: Mapping[str, Chapter], given: argparse.Namespace) -> int:
             stamp=mark,
             label=label(chapter, given.profile),
             publish=given.publish,
+            runs=asdict(took) if (took := needed(chapter.runs())) else None,
         )
         for name, (chapter, mark) in wanted.items()
     ]

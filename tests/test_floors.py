@@ -17,11 +17,11 @@ FLOORS = (
     ("report",),
     ("lab",),
     ("chapters",),
-    ("execute", "run"),
+    ("execute", "run", "rerun", "judge", "compare"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms of one floor that may be entered from a neighbour: (from, to).
-DOORS = {("explain", "vision"), ("methods", "data"), ("run", "execute")}
+DOORS = {("explain", "vision"), ("methods", "data"), ("run", "execute"), ("rerun", "run")}
 FILES = sorted((paths.root() / "helpers").rglob("*.py"))
 
 
@@ -81,7 +81,7 @@ def test_a_judge_of_models_needs_no_trainer() -> None:
 
     code = (
         "import sys, helpers.explain.cam, helpers.measure.perturbation, "
-        "helpers.lab.weights, helpers.report.verdict; "
+        "helpers.lab.weights, helpers.report.verdict, helpers.judge.page; "
         "print([m for m in ('lightning', 'papermill', 'matplotlib') "
         "if m in sys.modules])"
     )
