@@ -6,6 +6,7 @@ A later chapter adds a module here and a line to `CHAPTERS`.
 from helpers.chapters.chapter import Chapter
 from helpers.chapters.cost import Cost
 from helpers.chapters.laboratory import Laboratory
+from helpers.chapters.lavise import Lavise
 from helpers.chapters.metrics import Metrics
 from helpers.chapters.ot_alignment import OtAlignment
 from helpers.chapters.prompt_variants import PromptVariants
@@ -27,6 +28,7 @@ CHAPTERS: dict[str, type[Chapter]] = {
     "07_which_difference": WhichDifference,
     "08_cost": Cost,
     "09_verdicts": Verdicts,
+    "10_lavise": Lavise,
     "90_published": PublishedNumbers,
 }
 
