@@ -159,7 +159,9 @@ def keep_record(name: str, chapter: Chapter, profile: str, started: float) -> Pa
     }
     file = paths.records() / f"{name}-{profile}.json"
     beside = file.with_suffix(".writing")
-    beside.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8")
+    # Without blanks: a study of a hundred runs stays below a megabyte.
+    text = json.dumps(record, separators=(",", ":"), allow_nan=False)
+    beside.write_text(text + "\n", "utf-8")
     beside.replace(file)
     return file
 
