@@ -6,6 +6,7 @@
     python tasks.py lab      JupyterLab with notebooks paired to their scripts
     python tasks.py sync     bring nbs/*.ipynb to their .py
     python tasks.py bench    the benchmarks; numbers after it choose rows, as 4 11
+    python tasks.py classroom  students' and teachers' notebooks, from the chapters
     python tasks.py fresh    drop runs, executed chapters and the site
 
 The environment is made in .venv, or in the folder that the variable VENV names, with
@@ -180,6 +181,12 @@ def bench() -> None:
     python(ROOT / "tests" / "benchmarks", *sys.argv[2:])
 
 
+def classroom() -> None:
+    """Write notebooks for students and teachers to _build/classroom."""
+    environment("book")
+    python("-m", "helpers.classroom", *sys.argv[2:])
+
+
 def fresh() -> None:
     """Drop runs, executed chapters and the site; the environment stays."""
     for folder in ("runs", "book/chapters", "_build"):
@@ -217,7 +224,8 @@ def say(text: str) -> None:
 
 
 STARTED = time.monotonic()
-COMMANDS = {task.__name__: task for task in (book, test, site, lab, sync, bench, fresh)}
+TASKS = (book, test, site, lab, sync, bench, classroom, fresh)
+COMMANDS = {task.__name__: task for task in TASKS}
 
 
 def main() -> int:

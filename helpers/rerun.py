@@ -71,7 +71,11 @@ def cost(provenance: Mapping[str, Any] | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in words: seconds, or from two minutes on, minutes or hours."""
+    """Return seconds in words: seconds, or from two minutes on, minutes or hours.
+
+    >>> duration(45), duration(600), duration(9000)
+    ('45 s', '10 minutes', '2.5 hours')
+    """
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

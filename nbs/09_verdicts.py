@@ -86,6 +86,7 @@ from helpers.report import (
     records,
     scales,
     secondary,
+    sortable,
     tables,
 )
 
@@ -185,10 +186,16 @@ tables.show(claims_by_source.tallies(cells))
 
 # %% [markdown]
 # And every tile with its data set, kind of language, number of runs and 95 % interval:
-# Welch's for published means, over seeds for this book's. The table is long; unfold it.
+# Welch's for published means, over seeds for this book's. The head of a column sorts by
+# it; the choices above the table keep some rows. What is left if only answers that
+# decide are kept? And if only one source is?
 
-# %% tags=["hide-output"]
-tables.show(claims_by_source.table(cells), digits=4)
+# %%
+sortable.sortable(
+    claims_by_source.table(cells),
+    filters=["claim", "metric", "source", "data", "answer"],
+    digits=4,
+)
 
 # %% [markdown]
 # ### Claim by claim

@@ -17,11 +17,16 @@ FLOORS = (
     ("report",),
     ("lab",),
     ("chapters",),
-    ("execute", "run", "rerun", "judge", "compare"),
+    ("execute", "run", "rerun", "judge", "compare", "classroom"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms of one floor that may be entered from a neighbour: (from, to).
-DOORS = {("explain", "vision"), ("methods", "data"), ("run", "execute"), ("rerun", "run")}
+DOORS = {
+    ("explain", "vision"),
+    ("methods", "data"),
+    ("run", "execute"),
+    ("rerun", "run"),
+}
 FILES = sorted((paths.root() / "helpers").rglob("*.py"))
 
 

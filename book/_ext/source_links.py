@@ -2,7 +2,8 @@
 
 Its address is the environment variable BOOK_REPOSITORY of the build (branch:
 BOOK_BRANCH, else main). Without it there is no button. The page of a chapter is
-an executed copy that no repository holds: its button leads to nbs/<name>.py.
+an executed copy that no repository holds: its button leads to nbs/<name>.py, and the
+rocket, on GitHub, opens nbs/<name>.ipynb on Binder or in Colab.
 """
 
 import os
@@ -12,6 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 COPY, SOURCE = "/book/chapters/", "/nbs/"
+BINDER, COLAB = "https://mybinder.org", "https://colab.research.google.com"
 
 
 def configure(app: Sphinx, config: Config) -> None:
@@ -24,6 +26,12 @@ def configure(app: Sphinx, config: Config) -> None:
             use_repository_button=True,
             use_source_button=True,
         )
+        if "://github.com/" in url:
+            config.html_theme_options["launch_buttons"] = {
+                "binderhub_url": BINDER,
+                "colab_url": COLAB,
+                "notebook_interface": "jupyterlab",
+            }
 
 
 def of_source(address: str) -> str:
@@ -33,9 +41,14 @@ def of_source(address: str) -> str:
     'https://host/a/blob/main/nbs/00_b.py?plain=1'
     >>> of_source("https://host/a/blob/main/book/index.md")
     'https://host/a/blob/main/book/index.md'
+    >>> of_source(BINDER + "/v2/gh/a/b/main?urlpath=lab/tree/book/chapters/0.ipynb")
+    'https://mybinder.org/v2/gh/a/b/main?urlpath=lab/tree/nbs/0.ipynb'
     """
     head, found, tail = address.partition(COPY)
-    return head + SOURCE + tail.replace(".ipynb", ".py") if found else address
+    if not found:
+        return address
+    opened = address.startswith((BINDER, COLAB))
+    return head + SOURCE + (tail if opened else tail.replace(".ipynb", ".py"))
 
 
 def rewrite(app: Sphinx, page: str, template: str, context: Any, tree: Any) -> None:

@@ -70,6 +70,9 @@ def mcnemar(first: Floats, second: Floats) -> Answers:
     accuracy b is binomial(b + c, 1/2). Two-sided; without such a picture p is 1.
 
     Shapes: `[N]` each, 1 where right, else 0.
+
+    >>> mcnemar(np.array([1, 1, 1, 0]), np.array([0, 0, 1, 0]))
+    Answers(pictures=4, first_alone=2, second_alone=0, p=0.5)
     """
     b = int(((first > 0) & (second == 0)).sum())
     c = int(((second > 0) & (first == 0)).sum())

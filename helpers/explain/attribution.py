@@ -49,6 +49,13 @@ def input_x_gradient(
     Raises:
         ValueError: images or targets of the wrong shape, dtype or range; no logits
             `[n, K]`; logits without gradient; a map that is not finite.
+
+    >>> weights = torch.tensor([[1.0, 0.0, 0.0, -2.0]])  # of 2 x 2 pixels
+    >>> def model(images):
+    ...     return images[:, 0].flatten(1) @ weights.T
+    >>> images = torch.full((1, 3, 2, 2), 0.5)
+    >>> input_x_gradient(model, images, torch.tensor([0])).tolist()
+    [[[0.5, 0.0], [0.0, -1.0]]]
     """
     from captum.attr import InputXGradient
 

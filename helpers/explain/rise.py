@@ -120,6 +120,14 @@ def rise(
     Raises:
         ValueError: images, targets or masks of the wrong shape, dtype or range; a
             probability that is not in (0, 1) or not finite; no logits `[n, K]`.
+
+    >>> def model(images):  # sees one pixel alone
+    ...     seen = images[:, 0, 9, 9]
+    ...     return torch.stack([seen, 0 * seen], 1)
+    >>> masks = rise_masks(200, (12, 12), generator=torch.Generator().manual_seed(1))
+    >>> found = rise(model, torch.ones(1, 3, 12, 12), torch.tensor([0]), masks)
+    >>> bool(found[0, 9, 9] > found[0, 2, 2])
+    True
     """
     _check_probability(probability)
     scores = masked_scores(model, images, targets, masks, chunk=chunk)  # [B, N]

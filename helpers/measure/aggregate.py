@@ -52,6 +52,9 @@ def aggregate(
 
     Raises:
         ValueError: scores that are not `[B]` or infinite, causes of another length.
+
+    >>> aggregate([0.5, None, 1.0]).mean
+    0.75
     """
     array = _array(values).astype(np.float64)  # None becomes NaN
     if array.ndim != 1:

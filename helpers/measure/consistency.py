@@ -74,6 +74,10 @@ def ses(moved: Tensor, anew: Tensor) -> Tensor:
 
     Raises:
         ValueError: shapes that differ, maps under 4 x 4 pixels or not finite.
+
+    >>> ramp = torch.arange(16.0).view(1, 4, 4)
+    >>> [round(ses(ramp, other).item(), 2) for other in (ramp, ramp.flip(2))]
+    [1.0, 0.97]
     """
     check_maps(moved)
     check_maps(anew)
@@ -132,6 +136,14 @@ def sch(maps: Tensor, masks: Tensor, ignored: Tensor | None = None) -> Tensor:
     Raises:
         ValueError: shapes that differ, masks that are not bool, maps that are negative,
             not finite or under 4 x 4 pixels.
+
+    >>> maps = torch.zeros(1, 4, 4)
+    >>> maps[0, 0] = 3  # a row of four pixels
+    >>> maps[0, 1, 0] = 4  # one more, outside the object
+    >>> masks = torch.zeros(1, 4, 4, dtype=torch.bool)
+    >>> masks[0, 0] = True
+    >>> sch(maps, masks).tolist()
+    [0.75]
     """
     check_saliency(maps)
     check_masks(masks, (maps.shape[1], maps.shape[2]))

@@ -48,6 +48,12 @@ def pointing_game(
     Raises:
         ValueError: shapes that differ, masks that are not bool, maps that are not
             finite or under 4 x 4 pixels, a tolerance under 0.
+
+    >>> maps = torch.arange(32.0).view(2, 4, 4)  # the greatest value is the last
+    >>> masks = torch.zeros(2, 4, 4, dtype=torch.bool)
+    >>> masks[0, 3, 3] = masks[1, 0, 0] = True
+    >>> pointing_game(maps, masks).tolist()
+    [1.0, 0.0]
     """
     if not 0 <= tolerance < float("inf"):
         raise ValueError(f"tolerance must be 0 pixels or more, got {tolerance}")
@@ -116,6 +122,12 @@ def iou(found: Tensor, masks: Tensor, ignored: Tensor | None = None) -> Tensor:
 
     Raises:
         ValueError: shapes that differ, found or masks that are not bool.
+
+    >>> found = torch.zeros(1, 4, 4, dtype=torch.bool)
+    >>> masks = found.clone()
+    >>> found[0, :2], masks[0, 1:3] = True, True  # one row of three in common
+    >>> round(iou(found, masks).item(), 3)
+    0.333
     """
     inside, shown = _pair(found, masks, ignored)
     both, either = (shown & inside).sum((1, 2)), (shown | inside).sum((1, 2))

@@ -121,6 +121,18 @@ def insertion_deletion(
     Raises:
         ValueError: shapes that do not fit, a map or a probability that is not finite,
             targets out of range, steps over N or orders under 1.
+
+    >>> def model(images):  # sees the brightness of the upper half alone
+    ...     bright = images[:, 0, :4].mean((1, 2))
+    ...     return torch.stack([bright, -bright], 1)
+    >>> images = torch.ones(1, 1, 8, 8)
+    >>> target = torch.tensor([0])
+    >>> knows = torch.ones(1, 8, 8)
+    >>> knows[:, 4:] = 0
+    >>> found = insertion_deletion(model, images, target, knows, steps=8)
+    >>> wrong = insertion_deletion(model, images, target, 1 - knows, steps=8)
+    >>> bool(found.deletion_auc < wrong.deletion_auc)
+    True
     """
     _check(images, targets, maps, steps, orders)
     targets, maps = targets.to(images.device, torch.long), maps.to(images.device)

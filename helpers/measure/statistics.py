@@ -75,6 +75,10 @@ def t_interval(
     the last axis of `[..., seeds]`. With `comparisons` k > 1 the k intervals hold
     together (Bonferroni: holds whatever their dependence; Sidak's would be about 1 %
     narrower). One seed gives an unbounded interval. Raises ValueError if k < 1.
+
+    >>> low, high = t_interval([0.1, 0.2, 0.3])
+    >>> round(float(low), 3), round(float(high), 3)
+    (-0.048, 0.448)
     """
     if comparisons < 1:
         raise ValueError(f"comparisons must be 1 or more, got {comparisons}")
@@ -108,6 +112,9 @@ def smallest_effect(seeds: int, power: float = 0.8, level: float = 0.05) -> floa
     The delta at which noncentral t(n - 1, delta sqrt(n)) exceeds t(1 - level / 2;
     n - 1) with probability `power`; the other tail adds under 1e-6. At 80 % and .05:
     3.3, 1.7, 1.0 SD at 3, 5, 10 seeds. Infinite for one seed.
+
+    >>> [round(smallest_effect(seeds), 1) for seeds in (3, 5, 10)]
+    [3.3, 1.7, 1.0]
     """
     if seeds < 2:
         return float("inf")
@@ -162,6 +169,9 @@ def holm(p: ArrayLike) -> Floats:
 
     With p sorted, adjusted_i = max over j <= i of (k - j + 1) p_j, at most 1 (Holm
     1979). Raises ValueError on values outside [0, 1].
+
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
     """
     values = np.atleast_1d(np.asarray(p, dtype=np.float64))
     if not ((values >= 0) & (values <= 1)).all():

@@ -145,7 +145,11 @@ def over(
 
 
 def nearest(values: Sequence[float], value: float) -> int:
-    """Return the place of the value that is nearest: the frame of a setting."""
+    """Return the place of the value that is nearest: the frame of a setting.
+
+    >>> nearest([1.0, 0.3, 0.1, 0.03], 0.12)
+    2
+    """
     return min(range(len(values)), key=lambda i: abs(values[i] - value))
 
 

@@ -145,6 +145,9 @@ def margin(name: str, baseline_sd: float = 0.0) -> float:
     max(committed margin, baseline_sd / 2), with the SD over training seeds of the
     baseline's mean score. Raises ValueError on an unknown metric or an SD that is
     negative or not finite.
+
+    >>> margin("accuracy"), margin("accuracy", baseline_sd=0.02)
+    (0.005, 0.01)
     """
     if not (math.isfinite(baseline_sd) and baseline_sd >= 0):
         raise ValueError(f"baseline_sd must be finite and >= 0, got {baseline_sd}")

@@ -65,8 +65,8 @@ def plans_over_epsilon(
         for column, style in zip(("entropy", "gain"), STYLES, strict=False):
             right.plot(at, shown[column], style, marker="o", markersize=3, label=column)
         right.axvline(places[epsilon], color="black", linewidth=1.5)
-        right.set(xscale="log", xlabel="epsilon, 0 at the left end", ylim=(-0.05, 1.05))
-        right.xaxis.label.set_size(9)
+        right.set(xscale="log", ylim=(-0.05, 1.05))
+        right.set_xlabel("epsilon, 0 at the left end", fontsize=9)
         right.tick_params(labelsize=8)
         right.legend(fontsize=8, loc="center left")
         return figure
@@ -177,8 +177,8 @@ def scores_over_strength(steps: pd.DataFrame) -> frames.Slider:
         ticks = [t for t in (-100, -10, -1, 0, 1, 10, 100) if abs(t) <= bound]
         axis.set_xticks(ticks, [f"{tick:+d}" if tick else "0" for tick in ticks])
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xlabel("shortcut looks better    |    sound looks better, in margins")
-        axis.xaxis.label.set_size(9)
+        words = "shortcut looks better    |    sound looks better, in margins"
+        axis.set_xlabel(words, fontsize=9)
         axis.tick_params(labelsize=8)
         return figure
 

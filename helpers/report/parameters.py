@@ -46,7 +46,11 @@ def parameters(settings: type[BaseModel]) -> list[Parameter]:
 
 
 def type_of(annotation: Any) -> str:
-    """Return the type as a notebook writes it, without what is checked beyond it."""
+    """Return the type as a notebook writes it, without what is checked beyond it.
+
+    >>> type_of(list[int]), type_of(Literal["a", "b"])
+    ('list[int]', 'str')
+    """
     if get_origin(annotation) is Literal:
         return type(get_args(annotation)[0]).__name__
     if hasattr(annotation, "__metadata__"):  # Annotated

@@ -67,6 +67,11 @@ def packed(values: Sequence[float | None]) -> str:
     """Return scores as one line of ten-thousandths, "-" where one is not defined.
 
     A list would take a line a picture in a record.
+
+    >>> packed([0.5, None, -0.25])
+    '5000 - -2500'
+    >>> unpacked(packed([0.5, -0.25]))
+    [0.5, -0.25]
     """
     return " ".join("-" if v is None else str(round(v * 1e4)) for v in values)
 

@@ -57,7 +57,11 @@ def over_seeds(means: Sequence[float]) -> float:
 
 
 def of_checks(rows: Sequence[tuple[str, str, float, bool]]) -> pd.DataFrame:
-    """Return a table: property, what is needed, what was measured, does it hold."""
+    """Return a table: property, what is needed, what was measured, does it hold.
+
+    >>> of_checks([("rows sum to 1/C", "0", 1e-9, True)])["holds"].tolist()
+    ['yes']
+    """
     frame = pd.DataFrame(rows, columns=["property", "needed", "measured", "holds"])
     frame["holds"] = frame["holds"].map({True: "yes", False: "NO"})
     return frame

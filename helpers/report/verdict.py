@@ -112,6 +112,9 @@ def decide(
     With a 95 % t interval (never a percentile bootstrap, which over few seeds is too
     narrow) a claim whose truth lies at its boundary, 0 or -m, or beyond, is
     "supported" in at most 2.5 % of studies. Raises ValueError if low > high or m <= 0.
+
+    >>> decide(0.006, 0.010, 0.005)[0], decide(-0.002, 0.003, 0.005)[0]
+    ('supported', 'no relevant difference')
     """
     if not (low <= high and margin > 0):
         raise ValueError(f"need low <= high and margin > 0: {low}, {high}, {margin}")

@@ -1,7 +1,10 @@
 """The built site, as a reader meets it: every page, in a browser, without network."""
 
 import os
+import re
 import shutil
+from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,11 @@ if os.environ.get("CI") != "true":  # there, a missing browser is a failure
 import sitecheck
 
 pytestmark = pytest.mark.browser
+HEAVY = 2_000_000  # bytes of a page
+INSTALLED = {
+    package: partial(metadata.version, package)
+    for package in ("torch", "torchvision", "numpy", "pandas", "scipy", "papermill")
+}
 
 PLANTED = {
     "external request": [
@@ -66,6 +74,31 @@ def test_no_page_tells_where_it_was_built(site: Path) -> None:
     for path in [*site.rglob("*.html"), *site.rglob("*.ipynb"), *site.rglob("*.js")]:
         text = path.read_text("utf8", errors="replace")
         assert not [place for place in places if len(place) > 1 and place in text], path
+
+
+def weight(site: Path, page: str) -> int:
+    """The bytes of a page with its pictures."""
+    file = site / page
+    found = set(re.findall(r'<img[^>]* src="([^":]+)"', file.read_text("utf8")))
+    pictures = [(file.parent / name).resolve() for name in found]
+    return file.stat().st_size + sum(one.stat().st_size for one in pictures)
+
+
+def test_no_page_is_heavy(site: Path) -> None:
+    weights = {page: weight(site, page) for page in sitecheck.pages(site)}
+    assert not {page: size for page, size in weights.items() if size > HEAVY}
+
+
+def test_versions_on_a_page_are_those_installed(site: Path) -> None:
+    """The page of a chapter tells what it was made with: this environment."""
+    chapters = [name for name in sitecheck.pages(site) if name.startswith("chapters/")]
+    for name in chapters:
+        foot = (site / name).read_text("utf8").split("id='provenance'")[1]
+        told = re.findall(r"(\w+) ([\d][\w.+]*)(?=[,<])", foot.split("Versions")[1])
+        assert len(told) >= 5, name
+        for package, version in told:
+            if package in INSTALLED:
+                assert version == INSTALLED[package](), (name, package)
 
 
 @pytest.fixture(scope="module")

@@ -254,11 +254,33 @@ def test_buttons_need_a_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOOK_REPOSITORY", "https://host.example/book/")
     links.configure(None, config)
     assert config.html_theme_options["repository_url"] == "https://host.example/book"
+    assert "launch_buttons" not in config.html_theme_options
     url = "https://host.example/book/blob/main/book/chapters/00_a.ipynb?plain=1"
     context = {"header_buttons": [{"buttons": [{"url": url}]}, {"type": "javascript"}]}
     links.rewrite(None, "chapters/00_a", "page.html", context, None)
     url = context["header_buttons"][0]["buttons"][0]["url"]
     assert url == "https://host.example/book/blob/main/nbs/00_a.py?plain=1"
+
+
+def test_rockets_open_the_source_notebook_on_github(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    links = load("source_links")
+    config = SimpleNamespace(html_theme_options={})
+    monkeypatch.setenv("BOOK_REPOSITORY", "https://github.com/who/book")
+    links.configure(None, config)
+    launch = config.html_theme_options["launch_buttons"]
+    colab = f"{launch['colab_url']}/github/who/book/blob/main/book/chapters/00_a.ipynb"
+    binder = (
+        f"{launch['binderhub_url']}/v2/gh/who/book/main"
+        "?urlpath=lab/tree/book/chapters/00_a.ipynb"
+    )
+    for made, place in ((colab, "/blob/main/"), (binder, "lab/tree/")):
+        found = links.of_source(made)
+        assert found.endswith(f"{place}nbs/00_a.ipynb")
+        assert found.split("/book/main")[0] == made.split("/book/main")[0] or (
+            found.split("/blob/")[0] == made.split("/blob/")[0]
+        )
 
 
 def test_docstrings_are_plain_text() -> None:
