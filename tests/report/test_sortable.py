@@ -40,5 +40,5 @@ def test_without_a_script_there_is_a_table_and_no_control() -> None:
 
 
 def test_an_unknown_column_is_refused_in_one_line() -> None:
-    with pytest.raises(Refused, match=r"no column 'sourc'.*claim, source, gain"):
-        sortable(FRAME, ["sourc"])
+    with pytest.raises(Refused, match=r"no column 'origin'.*claim, source, gain"):
+        sortable(FRAME, ["origin"])
