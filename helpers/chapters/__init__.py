@@ -5,6 +5,7 @@ A later chapter adds a module here and a line to `CHAPTERS`.
 
 from helpers.chapters.chapter import Chapter
 from helpers.chapters.cost import Cost
+from helpers.chapters.eclip import Eclip
 from helpers.chapters.laboratory import Laboratory
 from helpers.chapters.lavise import Lavise
 from helpers.chapters.metrics import Metrics
@@ -29,6 +30,7 @@ CHAPTERS: dict[str, type[Chapter]] = {
     "08_cost": Cost,
     "09_verdicts": Verdicts,
     "10_lavise": Lavise,
+    "12_eclip": Eclip,
     "90_published": PublishedNumbers,
 }
 

@@ -64,10 +64,12 @@ class Tokens:
     Attributes:
         places: a token a place, `[B, h, w, W]`.
         whole: of the whole picture, whose projection is the tower's output, `[B, W]`.
+        attention: `class_attention`, where the reading has it anyway: of a ResNet.
     """
 
     places: Tensor
     whole: Tensor
+    attention: Tensor | None = None
 
 
 def image_tower(model: nn.Module) -> nn.Module:
@@ -159,9 +161,11 @@ def image_tokens(
     read = _vit if isinstance(tower, VisionTransformer) else _resnet
     with evaluating(tower):
         parts = [read(tower, part, reading, blocks) for part in images.split(chunk)]
+    seen = [part.attention for part in parts if part.attention is not None]
     return Tokens(
         torch.cat([part.places for part in parts]),
         torch.cat([part.whole for part in parts]),
+        torch.cat(seen) if seen else None,
     )
 
 
@@ -258,15 +262,15 @@ def _resnet(tower: Any, images: Tensor, reading: Reading, _: int) -> Tokens:
     """Return what the attention pool mixes at each place, before `c_proj`."""
     x, grid, output = _pooled(tower, images)
     pool = tower.attnpool
-    values = pool.v_proj(x)
-    mixed = _weights(pool, x) @ _split(pool, values)
-    tokens = whole = join_heads(mixed)
+    values, weights = pool.v_proj(x), _weights(pool, x)
+    tokens = whole = join_heads(weights @ _split(pool, values))
     _check_whole(tower, whole[:, 0], output)
     if reading == "value":
         tokens = values
     elif reading == "v-v":
         tokens = value_attention(values, pool.num_heads)
-    return Tokens(tokens[:, 1:].unflatten(1, grid), whole[:, 0])
+    row = weights.mean(1)[:, 0, 1:].unflatten(1, grid)
+    return Tokens(tokens[:, 1:].unflatten(1, grid), whole[:, 0], row)
 
 
 def _asking(tower: Any, images: Tensor) -> Tensor:

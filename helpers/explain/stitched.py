@@ -40,7 +40,8 @@ def stitched_tokens(
     With n shifts a side the picture is moved by d (k + 1/2) / n - d / 2 pixels,
     k = 0 .. n - 1, d the pixels between two places, its edges repeated. So place
     (n i + k) stands in the middle of its share of place i. The token of the whole is
-    that of the picture as it is; one shift is `image_tokens`.
+    that of the picture as it is; one shift is `image_tokens`. Attention, where the
+    reading has it, is divided as `stitched_attention` does.
 
     Shapes: images `[B, 3, H, W]` -> `[B, n h, n w, W]` and `[B, W]`, no gradient.
 
@@ -48,13 +49,18 @@ def stitched_tokens(
         ValueError: as `image_tokens`; shifts that are no whole pixels.
     """
 
-    def read(part: Tensor) -> Tensor:
-        return image_tokens(model, part, reading, blocks=blocks, chunk=chunk).places
-
     whole = image_tokens(model, images, reading, blocks=blocks, chunk=chunk)
     if shifts == 1:
         return whole
-    return Tokens(_stitched(images, whole.places.shape[1:3], shifts, read), whole.whole)
+
+    def read(part: Tensor) -> list[Tensor]:
+        found = image_tokens(model, part, reading, blocks=blocks, chunk=chunk)
+        if found.attention is None:
+            return [found.places]
+        return [found.places, found.attention[..., None] / shifts**2]
+
+    places, *seen = _stitched(images, whole.places.shape[1:3], shifts, read)
+    return Tokens(places, whole.whole, seen[0][..., 0] if seen else None)
 
 
 def stitched_attention(
@@ -71,10 +77,10 @@ def stitched_attention(
     if shifts == 1:
         return first
 
-    def read(part: Tensor) -> Tensor:
-        return class_attention(model, part, chunk=chunk)[..., None]
+    def read(part: Tensor) -> list[Tensor]:
+        return [class_attention(model, part, chunk=chunk)[..., None] / shifts**2]
 
-    return _stitched(images, first.shape[1:3], shifts, read)[..., 0] / shifts**2
+    return _stitched(images, first.shape[1:3], shifts, read)[0][..., 0]
 
 
 def shifts_for(model: nn.Module, least: int = 7) -> int:
@@ -101,8 +107,8 @@ def _stitched(
     images: Tensor,
     grid: tuple[int, ...],
     shifts: int,
-    read: Callable[[Tensor], Tensor],
-) -> Tensor:
+    read: Callable[[Tensor], list[Tensor]],
+) -> list[Tensor]:
     """Return `read` of all shifts, `[B, h, w, W]` each, as `[B, n h, n w, W]`."""
     check_images(images)
     steps = [images.shape[2 + axis] // grid[axis] for axis in (0, 1)]
@@ -111,9 +117,12 @@ def _stitched(
             f"{shifts} shifts of places of {steps[0]} x {steps[1]} pixels are no whole "
             "pixels: take a divisor of half of them"
         )
-    found = torch.stack([read(part) for part in _shifted(images, steps, shifts)], 1)
-    parts = found.unflatten(1, (shifts, shifts))  # [B, n, n, h, w, W]
-    return parts.permute(0, 3, 1, 4, 2, 5).flatten(3, 4).flatten(1, 2)
+    found = [read(part) for part in _shifted(images, steps, shifts)]
+    wide = []
+    for parts in zip(*found, strict=True):
+        rows = torch.stack(parts, 1).unflatten(1, (shifts, shifts))
+        wide.append(rows.permute(0, 3, 1, 4, 2, 5).flatten(3, 4).flatten(1, 2))
+    return wide
 
 
 def _shifted(images: Tensor, steps: list[int], shifts: int) -> Iterator[Tensor]:

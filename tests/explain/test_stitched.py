@@ -41,6 +41,9 @@ def test_one_shift_is_the_tower_itself(tower) -> None:
     fine = stitched_attention(tower, images, shifts=2)
     assert fine.shape == (2, 8, 8)
     assert (fine.sum((1, 2)) <= 1).all()
+    beside = stitched_tokens(tower, images, shifts=2).attention
+    if not hasattr(tower, "ln_post"):
+        torch.testing.assert_close(beside, fine)
     assert (fine > 0).all()
 
 

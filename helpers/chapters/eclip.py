@@ -1,0 +1,309 @@
+"""Chapter 12: CLIP's own maps, why they may fail, and masked max pooling."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, NonNegativeInt, field_validator
+
+from helpers.chapters import eclip_maps, eclip_projections, eclip_towers
+from helpers.chapters.chapter import Chapter
+from helpers.chapters.eclip_maps import Scored
+from helpers.chapters.eclip_material import Clip, clip_of, open_reader, small_reader
+from helpers.chapters.eclip_pictures import Shown, pictures, single_scenes
+from helpers.chapters.eclip_projections import (
+    SELF,
+    UNTRAINED,
+    Free,
+    Way,
+)
+from helpers.chapters.eclip_towers import OWN, check_towers, cue_of
+from helpers.data import catalog
+from helpers.data.scenes import CLASS_NAMES
+from helpers.lab.runs import Run
+from helpers.language.open_models import check_open_model
+from helpers.measure.recognition import Retrieval, retrieval, same_text, top1
+from helpers.methods.eclip import Fitted, Fitting
+from helpers.report.records import packed
+from helpers.settings import DataSettings, RunSettings, TinyClip
+
+TINY = "tiny"
+ORIGINAL = "original"
+FIT_TO_JUDGE = 0.60  # zero-shot top-1 that a CLIP must reach to be judged ...
+SINGLE = 1000  # ... on so many scenes of one object
+
+
+class Eclip(Chapter):
+    """The parameters of chapter 12."""
+
+    dataset: str = Field(
+        "scenes", description="scenes, imagenet-s50:PATH, folder:PATH, cifar10"
+    )
+    vlm: str = Field(
+        TINY, description="tiny, MODEL/TAG of open_clip, MODEL:FILE, MODEL:random"
+    )
+    reading: Literal["value", "token"] = Field(
+        "value", description="of a ResNet's places: value, token"
+    )
+    pictures: int = Field(320, ge=50, description="pictures that train a projection")
+    validated: int = Field(64, ge=8, description="pictures that choose a threshold")
+    test_pictures: int = Field(160, ge=8, description="pictures that are judged")
+    epochs: int = Field(12, ge=0, le=1000, description="of a projection")
+    batch: int = Field(64, ge=2, description="pictures that must find their texts")
+    lr: float = Field(0.003, gt=0, le=1, description="of a projection, at the start")
+    temperature: float = Field(
+        0.07, ge=0.01, le=10, description="similarities are divided by it"
+    )
+    quantile: float = Field(
+        0.75, ge=0, lt=1, description="share of the places that is masked"
+    )
+    encoder_pictures: int = Field(
+        300, ge=100, description="pictures of the encoder without labels"
+    )
+    encoder_epochs: int = Field(4, ge=1, le=1000, description="its epochs")
+    towers: list[str] = Field(
+        [OWN], min_length=1, description="CNN, ViT, and their variants"
+    )
+    tower_pictures: int = Field(12000, ge=48, description="of a tower trained here")
+    tower_epochs: int = Field(6, ge=1, description="its epochs")
+    clip_pictures: int = Field(12000, ge=16, description="scenes with captions")
+    clip_epochs: int = Field(2, ge=1, description="passes over scenes and captions")
+    seeds: list[NonNegativeInt] = Field([1], min_length=1, description="training seeds")
+    device: str = Field("cpu", description="cpu, cuda, cuda:1, mps")
+
+    @field_validator("seeds")
+    @classmethod
+    def each_seed_once(cls, seeds: list[int]) -> list[int]:
+        """Refuse a seed that is given twice: it is one unit of inference."""
+        if len({*seeds}) < len(seeds):
+            raise ValueError("give each seed once")
+        return seeds
+
+    @field_validator("towers")
+    @classmethod
+    def known_towers(cls, towers: list[str]) -> list[str]:
+        """Refuse a tower that there is not, or that is given twice."""
+        return check_towers(towers)
+
+    def names(self) -> list[str]:
+        """Return the CLIPs that are looked at, by their names in tables."""
+        return self.towers if self.vlm == TINY else [self.vlm]
+
+    def arms(self) -> dict[str, list[RunSettings]]:
+        """Return the tiny CLIP of each seed: a run of the laboratory."""
+        if self.vlm != TINY:
+            return {}
+        made = [
+            RunSettings(
+                data=DataSettings(train=self.clip_pictures),
+                method=TinyClip(epochs=self.clip_epochs),
+                seed=seed,
+                device=self.device,
+            )
+            for seed in self.seeds
+        ]
+        return {OWN: made}
+
+    def check(self) -> None:
+        """Raise `Refused` if model, data or device are not there."""
+        if self.vlm != TINY:
+            check_open_model(self.vlm)
+        catalog.check(DataSettings.of(name=self.dataset))
+        super().check()
+
+    def fitting(self) -> Fitting:
+        """Return how every projection is trained."""
+        return Fitting(
+            epochs=self.epochs,
+            batch=self.batch,
+            lr=self.lr,
+            temperature=self.temperature,
+        )
+
+    def clip(self, arms: Mapping[str, list[Run]], name: str, place: int) -> Clip:
+        """Return a CLIP of the seed at a place, and what it says of its pictures."""
+        seed = self.seeds[place]
+        if self.vlm != TINY:
+            reader = open_reader(self.vlm, self.reading, self.device)
+        elif name == OWN:
+            reader = small_reader(arms[OWN][place].model(), name, self.reading)
+        else:
+            model = eclip_towers.varied_clip(
+                name, seed, self.tower_pictures, self.tower_epochs
+            )
+            reader = small_reader(model.to(self.device), name, self.reading)
+        counts = (self.pictures, self.validated, self.test_pictures)
+        cue = cue_of(name) if self.vlm == TINY else 0.0
+        return clip_of(reader, pictures(self.dataset, reader.size, counts, cue))
+
+    def sources(self, clip: Clip, place: int) -> dict[str, Free]:
+        """Return the sources of attention, encoders without labels among them."""
+        seed, reader = self.seeds[place], clip.reader
+        learnt = self._unlabelled(clip)
+        encoders = {}
+        for name, epochs in ((SELF, self.encoder_epochs), (UNTRAINED, 0)):
+            network = eclip_towers.encoder(
+                learnt, reader.mean, reader.std, epochs, seed
+            )
+            both = [
+                eclip_towers.encoder_attention(network, reader, look.shown.images)
+                for look in (clip.train, clip.test)
+            ]
+            encoders[name] = (both[0], both[1])
+        return eclip_projections.sources(clip, self.quantile, seed, encoders)
+
+    def _unlabelled(self, clip: Clip) -> Shown:
+        """Return the encoder's pictures: of the same kind as those of the CLIP."""
+        name, size = clip.reader.name, clip.reader.size
+        cue = cue_of(name) if self.vlm == TINY else 0.0
+        counts = (self.encoder_pictures, 1, 1)
+        if self.dataset != "scenes":
+            return clip.train.shown.rows(slice(self.encoder_pictures))
+        return pictures(self.dataset, size, counts, cue)["train"]
+
+    def look(self, arms: Mapping[str, list[Run]], name: str, place: int) -> "Bench":
+        """Return everything that is asked of one CLIP."""
+        clip = self.clip(arms, name, place)
+        free = self.sources(clip, place)
+        how = self.fitting()
+        fits = eclip_projections.fitted(clip, free, how, self.seeds[place])
+        return Bench(clip, free, how, fits)
+
+    def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
+        """Return what the claims need, `[tower][seed]`, scores packed per picture."""
+        return {
+            "parameters": self.model_dump(),
+            "towers": {
+                name: {
+                    str(seed): row(self.look(arms, name, place))
+                    for place, seed in enumerate(self.seeds)
+                }
+                for name in self.names()
+            },
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A CLIP, its sources of attention and its trained projections."""
+
+    clip: Clip
+    free: dict[str, Free]
+    how: Fitting
+    fits: dict[str, tuple[Way, Fitted]]
+
+
+def row(bench: Bench, scored: Mapping[str, Scored] | None = None) -> dict[str, Any]:
+    """Return the numbers of a bench, JSON-ready; `scored`: its maps, if made before."""
+    clip = bench.clip
+    if scored is None:
+        scored = eclip_maps.without_training(clip) | eclip_maps.trained(
+            clip, bench.fits
+        )
+    along = eclip_maps.own_correlation(clip, clip.test)
+    return {
+        "kind": clip.reader.kind,
+        "note": clip.reader.note,
+        "zero-shot": named_right(clip),
+        "gate": gates(bench),
+        "maps": {
+            name: _scores(one)
+            for name, one in scored.items()
+            if one.overlap is not None
+        },
+        "correlation": None if along is None else packed(_listed(along)),
+        "recognition": recognition(bench),
+        "trained out": {
+            name: eclip_projections.is_calm(one.losses)
+            for name, (_, one) in bench.fits.items()
+        },
+    }
+
+
+def named_right(clip: Clip) -> float:
+    """Return zero-shot top-1: on scenes of one object, or on the test pictures."""
+    shown = clip.test.shown
+    if shown.names == CLASS_NAMES:
+        shown = single_scenes(SINGLE, clip.reader.size)
+    return _mean(clip.reader.right(shown))
+
+
+def gates(bench: Bench) -> dict[str, dict[str, Any]]:
+    """Return, for each source, its overlap with the objects of training pictures."""
+    found = {}
+    for name, free in bench.free.items():
+        look = bench.clip.train
+        if look.shown.masks is None:
+            continue
+        beside = eclip_projections.gate(free, look, "train")
+        another = torch.nan if beside.another is None else beside.another.nanmean()
+        found[name] = {
+            "iou": _mean(beside.score),
+            "chance": _mean(beside.chance),
+            "another": round(float(another), 4),
+            "empty": _mean(free.kept("train").empty.float()),
+            "testable": eclip_projections.is_testable(beside),
+        }
+    return found
+
+
+def recognition(bench: Bench) -> dict[str, dict[str, Any]]:
+    """Return what the original and each trained projection recognise."""
+    clip, look = bench.clip, bench.clip.test
+    whole = torch.nn.functional.normalize(clip.own(look.tokens.whole), dim=1)
+    labels = look.shown.labels.to(whole.device)
+    known = top1(whole, clip.classes, labels)
+    found = retrieval(whole, look.texts, same_text(look.shown.texts))
+    rows = {ORIGINAL: _recognised(known, known, found)}
+    for name, (way, fit) in bench.fits.items():
+        one = eclip_projections.recognised(
+            clip, bench.free, way, fit.projection, bench.how
+        )
+        rows[name] = _recognised(one.pooled, one.whole, one.found)
+        if one.read is not None:
+            rows[name]["read"] = _mean(one.read.score)
+            rows[name]["read by chance"] = _mean(one.read.chance)
+    return rows
+
+
+def is_fit(numbers: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
+    """Tell whether a CLIP recognises enough for its maps to mean anything.
+
+    One of scenes must name enough of them; of another it is asked that it was trained.
+    """
+    if parameters["vlm"] != TINY:
+        return not numbers["note"].startswith("random weights")
+    return bool(numbers["zero-shot"] >= FIT_TO_JUDGE)
+
+
+def _recognised(pooled: Any, whole: Any, found: Retrieval) -> dict[str, Any]:
+    return {
+        "top-1": _mean(pooled),
+        "top-1 of the whole": _mean(whole),
+        "hits": packed(_listed(pooled)),
+        "text of picture": packed(_listed(found.text_of_image)),
+        "picture of text": packed(_listed(found.image_of_text)),
+        "chance": _mean(found.text_by_chance),
+    }
+
+
+def _scores(one: Scored) -> dict[str, Any]:
+    assert one.overlap is not None
+    assert one.contrast is not None
+    return {
+        "iou": packed(_listed(one.overlap.iou)),
+        "contrast": packed(_listed(one.contrast)),
+        "share": one.overlap.share,
+        "floor": round(one.overlap.floor, 4),
+        "blind": _mean(one.overlap.blind),
+        "oracle": _mean(one.overlap.oracle),
+    }
+
+
+def _listed(values: torch.Tensor) -> list[float | None]:
+    return [None if one != one else float(one) for one in values.tolist()]
+
+
+def _mean(values: torch.Tensor) -> float:
+    return round(float(values.double().nanmean()), 4)
