@@ -14,7 +14,7 @@ from helpers.settings import Cgc, Classifier, Refused, RunSettings
 from helpers.vision import backbone, cell
 
 if TYPE_CHECKING:
-    from helpers.lab.recipe import Material
+    from helpers.lab.recipe import Trainable
 
 
 def check_classifier(settings: RunSettings) -> None:
@@ -39,7 +39,7 @@ def classifier(settings: RunSettings) -> nn.Module:
     return backbone(name, len(catalog.class_names(settings.data)))
 
 
-def _ce_module(settings: RunSettings, _: Sequence[nn.Module]) -> "Material":
+def _ce_module(settings: RunSettings, _: Sequence[nn.Module]) -> "Trainable":
     from helpers.lab.fit import quiet_lightning
 
     quiet_lightning()
@@ -59,7 +59,7 @@ def judged_on(settings: RunSettings) -> catalog.Pictures | None:
     return catalog.load(settings.data, keep.removeprefix("best "))
 
 
-def _cgc_module(settings: RunSettings, _: Sequence[nn.Module]) -> "Material":
+def _cgc_module(settings: RunSettings, _: Sequence[nn.Module]) -> "Trainable":
     from helpers.lab.fit import quiet_lightning
 
     quiet_lightning()

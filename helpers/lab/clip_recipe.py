@@ -12,7 +12,7 @@ from helpers.language.tiny_clip import Architecture, build_tiny_clip, tokenise
 from helpers.settings import Refused, RunSettings, TinyClip
 
 if TYPE_CHECKING:
-    from helpers.lab.recipe import Material
+    from helpers.lab.recipe import Trainable
 
 
 def _clip(settings: RunSettings) -> TinyClip:
@@ -29,7 +29,7 @@ def _clip_network(settings: RunSettings) -> nn.Module:
     return build_tiny_clip(settings.seed)
 
 
-def _clip_module(settings: RunSettings, _: Sequence[nn.Module]) -> "Material":
+def _clip_module(settings: RunSettings, _: Sequence[nn.Module]) -> "Trainable":
     from helpers.lab.fit import quiet_lightning
 
     quiet_lightning()

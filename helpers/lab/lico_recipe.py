@@ -19,7 +19,7 @@ from helpers.settings import DataSettings, Lico, Refused, RunSettings, TinyClip
 from helpers.streams import stream
 
 if TYPE_CHECKING:
-    from helpers.lab.recipe import Material
+    from helpers.lab.recipe import Trainable
     from helpers.methods.text_side import Language
 
 _NO_CLIP = ("file", "vectors", "open-clip", "random-tower")  # no tiny one is trained
@@ -149,7 +149,7 @@ def _captions(settings: RunSettings) -> tuple[str, ...]:
     return sources.shuffled(drawn.captions, stream(settings.seed, "captions"))
 
 
-def _lico_module(settings: RunSettings, given: Sequence[nn.Module]) -> "Material":
+def _lico_module(settings: RunSettings, given: Sequence[nn.Module]) -> "Trainable":
     from helpers.lab.fit import quiet_lightning
 
     quiet_lightning()

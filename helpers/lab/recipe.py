@@ -11,7 +11,7 @@ from helpers.settings import RunSettings
 if TYPE_CHECKING:
     import lightning.pytorch as pl
 
-    Material = tuple[pl.LightningModule, tuple[Tensor, ...]]
+    Trainable = tuple[pl.LightningModule, tuple[Tensor, ...]]
 
 
 def no_runs(_: RunSettings) -> tuple[RunSettings, ...]:
@@ -42,7 +42,7 @@ class Recipe:
 
     check: Callable[[RunSettings], None]
     network: Callable[[RunSettings], nn.Module]
-    module_and_tensors: Callable[[RunSettings, Sequence[nn.Module]], "Material"]
+    module_and_tensors: Callable[[RunSettings, Sequence[nn.Module]], "Trainable"]
     score: Callable[[RunSettings, nn.Module], dict[str, Any]]
     trained_by: tuple[str, ...]
     scored_by: tuple[str, ...]
