@@ -10,6 +10,7 @@ from helpers.chapters.laboratory import Laboratory
 from helpers.chapters.lavise import Lavise
 from helpers.chapters.metrics import Metrics
 from helpers.chapters.ot_alignment import OtAlignment
+from helpers.chapters.probing_chapter import Probing
 from helpers.chapters.prompt_variants import PromptVariants
 from helpers.chapters.published import PublishedNumbers
 from helpers.chapters.red_dot import RedDot
@@ -30,6 +31,7 @@ CHAPTERS: dict[str, type[Chapter]] = {
     "08_cost": Cost,
     "09_verdicts": Verdicts,
     "10_lavise": Lavise,
+    "11_probing": Probing,
     "12_eclip": Eclip,
     "90_published": PublishedNumbers,
 }
