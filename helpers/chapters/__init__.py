@@ -3,6 +3,7 @@
 A later chapter adds a module here and a line to `CHAPTERS`.
 """
 
+from helpers.chapters.answers import Answers
 from helpers.chapters.chapter import Chapter
 from helpers.chapters.cost import Cost
 from helpers.chapters.eclip import Eclip
@@ -33,6 +34,7 @@ CHAPTERS: dict[str, type[Chapter]] = {
     "10_lavise": Lavise,
     "11_probing": Probing,
     "12_eclip": Eclip,
+    "13_one_table": Answers,
     "90_published": PublishedNumbers,
 }
 
