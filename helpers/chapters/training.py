@@ -57,7 +57,7 @@ class Training(LicoChapter):
     """The parameters of chapter 03."""
 
     seeds: list[NonNegativeInt] = Field(
-        [1, 2, 3], min_length=1, description="training seeds of ce and lico"
+        [1, 2], min_length=1, description="training seeds of ce and lico"
     )
     few_seeds: list[NonNegativeInt] = Field(
         [1], min_length=1, description="training seeds of the other arms"
