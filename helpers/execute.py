@@ -6,15 +6,20 @@ import os
 import shutil
 import time
 import warnings
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from PIL import Image, ImageChops
 
 from helpers import paths
 from helpers.lab.code import everything
 from helpers.report.provenance import provenance, versions
+
+MOST_MOVED = 32  # of 255, by which a colour of a chart may move
 
 
 class ChapterFailed(RuntimeError):  # noqa: N818
@@ -96,7 +101,10 @@ def execute(execution: Execution) -> Path:
 
 
 def finish(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> None:
-    """Drop what differs from run to run, in place; hide the injected parameters."""
+    """Drop what differs from run to run, in place; hide the injected parameters.
+
+    Figures are made `lighter`: some pages have many.
+    """
     notebook.metadata.get("jupytext", {}).pop("formats", None)
     notebook.metadata.pop("papermill", None)
     notebook.metadata["parameters"] = parameters
@@ -107,6 +115,28 @@ def finish(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> None:
         if "injected-parameters" in tags:
             cell["id"] = "injected-parameters"
             cell.metadata["tags"] = [*tags, "hide-input"]
+        for output in cell.get("outputs", ()):
+            shown = output.get("data", {})
+            if "image/png" in shown:
+                shown["image/png"] = lighter(shown["image/png"])
+
+
+def lighter(png: str) -> str:
+    """Return a PNG (base64) in fewer bytes, or itself where there is no way.
+
+    Charts are kept with 256 colours, if no pixel moves by more than an eighth of its
+    range; pictures keep all of theirs, and what has transparent parts is left alone.
+    """
+    picture = Image.open(BytesIO(b64decode(png))).convert("RGBA")
+    if picture.getchannel("A").getextrema() != (255, 255):
+        return png
+    solid = picture.convert("RGB")
+    few = solid.quantize(256, dither=Image.Dither.NONE)
+    moved = ImageChops.difference(solid, few.convert("RGB")).tobytes()
+    kept = BytesIO()
+    (few if max(moved) <= MOST_MOVED else solid).save(kept, "PNG", optimize=True)
+    small = b64encode(kept.getvalue()).decode()
+    return small if len(small) < len(png) else png
 
 
 def _papermill(source: Path, target: Path, parameters: dict[str, Any]) -> None:

@@ -1,14 +1,18 @@
 """The runner: strict before a kernel starts, and nothing good is replaced."""
 
 import json
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
+from PIL import Image
 
 from helpers import execute as execute_module
 from helpers import run
-from helpers.execute import ChapterFailed, Execution, execute, published
+from helpers.execute import ChapterFailed, Execution, execute, lighter, published
 from helpers.settings import Refused
 
 
@@ -116,6 +120,28 @@ def test_a_chapter_is_executed_with_its_parameters_and_finished(chapter: Path) -
     assert details["parameters"] == {"n": 41}
     assert published("09_small", home / "book") == "s"
     assert str(home) not in (home / "book" / "09_small.ipynb").read_text()
+
+
+def test_a_chart_gets_lighter_and_a_picture_keeps_its_colours() -> None:
+    def png(image: Image.Image) -> str:
+        kept = BytesIO()
+        image.save(kept, "PNG", compress_level=0)
+        return b64encode(kept.getvalue()).decode()
+
+    def back(text: str) -> Image.Image:
+        return Image.open(BytesIO(b64decode(text)))
+
+    chart = Image.new("RGBA", (40, 30), "white")
+    chart.paste("red", (5, 5, 20, 20))
+    drawn = torch.arange(40 * 30 * 3).mul(7919).remainder(256).byte()
+    picture = Image.frombytes("RGB", (40, 30), bytes(drawn.tolist())).convert("RGBA")
+    for image, mode in ((chart, "P"), (picture, "RGB")):
+        light = lighter(png(image))
+        assert len(light) < len(png(image))
+        assert back(light).mode == mode
+        assert back(light).convert("RGBA").tobytes() == image.tobytes()
+    chart.putpixel((0, 0), (0, 0, 0, 0))
+    assert lighter(png(chart)) == png(chart)
 
 
 def test_a_failed_chapter_never_replaces_a_good_one(chapter: Path) -> None:

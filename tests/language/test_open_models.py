@@ -9,7 +9,8 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from helpers.explain.clip_tokens import class_attention
-from helpers.explain.similarity import Itsm, itsm, surgery
+from helpers.explain.similarity import Itsm, itsm
+from helpers.explain.surgery import surgery
 from helpers.explain.zero_shot import ZeroShot
 from helpers.language.open_models import (
     OpenModel,
