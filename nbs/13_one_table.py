@@ -192,16 +192,17 @@ tables.show(answers_rows.overview())
 #
 # $$
 # \begin{aligned}
-# \bar A(w) &> \bar A(0) \\
-# \text{and}\quad \bar A(w) &> \bar A(w') \text{ for every twin } w',
+# \bar A(w) &> \bar A(0) \quad \text{and} \\
+# \bar A(w) &> \bar A(w'),
 # \end{aligned}
 # $$ (eq-13-words)
 #
-# each a comparison of its own by the rule of {doc}`00_laboratory`: an interval over
-# training seeds, held against a margin that was fixed before. All must hold together,
-# which needs no correction; that *some* answer does is asked of several answers, which
-# needs one (Holm's). The endpoint is SCH. The other six are secondary, and corrected
-# together. Accuracy is the price: it may fall by the margin at most.
+# the second for every twin $w'$; each is a comparison of its own by the rule of
+# {doc}`00_laboratory`: an interval over training seeds, held against a margin that was
+# fixed before. All must hold together, which needs no correction; that *some* answer
+# does is asked of several answers, which needs one (Holm's). The endpoint is SCH. The
+# other six are secondary, and corrected together. Accuracy is the price: it may fall
+# by the margin at most.
 
 # %%
 tables.show(answers_verdicts.rules())
