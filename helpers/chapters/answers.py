@@ -10,7 +10,7 @@ from torch import Tensor
 
 from helpers.chapters import answers_made as made
 from helpers.chapters import answers_rows as rows
-from helpers.chapters import metric_assay, metric_trials, metrics
+from helpers.chapters import lavise, metric_assay, metric_trials, metrics
 from helpers.chapters import training as chapter_03
 from helpers.chapters.answers_bench import METRICS, Bench, bench, references, scored
 from helpers.chapters.answers_clip import Sizes
@@ -38,7 +38,6 @@ CUED = metrics.CUED  # the assay's arm
 METHOD = "gradcam"
 HEAD_RATES = {"SGD": (3.0, 0.3)}
 HEAD_BATCH = 64
-EXPLAINER_RATE = 3e-3  # as in chapter 10
 SIZE = 64  # pixels a side of what the tiny CLIP takes
 DRAWN = 64  # maps of an answer that are kept
 Summary = Mapping[str, Any]
@@ -160,7 +159,7 @@ class Answers(LicoChapter):
         base = arms[rows.BASELINE][at]
         test = catalog.load(self.data(), "test")
         heads = HeadTraining(self.head_epochs, HEAD_BATCH, HEAD_RATES)
-        teaching = Teaching(epochs=self.passes, lr=EXPLAINER_RATE)
+        teaching = Teaching(epochs=self.passes, lr=lavise.RATE)
         sizes = Sizes(
             self.fitted, self.fit_epochs, self.encoder_pictures, self.encoder_epochs
         )

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from helpers.chapters import eclip_projections, eclip_towers
 from helpers.chapters.answers_bench import MapsOf
-from helpers.chapters.eclip_material import Reader, looked
+from helpers.chapters.eclip_material import QUANTILE, RATE, Reader, looked
 from helpers.chapters.eclip_pictures import Shown, pictures
 from helpers.explain.clip_tokens import Projection, Tokens, image_tower, own_projection
 from helpers.explain.similarity import Itsm, token_maps
@@ -27,8 +27,6 @@ from helpers.streams import stream
 
 CHUNK = 64
 KEPT = 4  # sets of tokens: pictures, crops, grids, and those that are timed
-QUANTILE = 0.75  # of the places that are masked, as in chapter 12
-RATE = 3e-3  # of a projection, as in chapter 12
 
 
 @dataclass(frozen=True)

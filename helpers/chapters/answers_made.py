@@ -11,24 +11,22 @@ from helpers.chapters import answers_clip as clips
 from helpers.chapters import answers_filters as filters
 from helpers.chapters import answers_rows as rows
 from helpers.chapters.answers_bench import Answer, MapsOf
-from helpers.chapters.eclip_material import Reader, small_reader
+from helpers.chapters.eclip import FIT_TO_JUDGE
+from helpers.chapters.eclip_material import READING, Reader, small_reader
 from helpers.chapters.lavise_material import Material
 from helpers.chapters.probing import Arm
 from helpers.chapters.probing_bench import Data, Training, at_best_rate, freeze
 from helpers.data import catalog
 from helpers.data.catalog import Pictures
 from helpers.explain.cam import grad_cam
-from helpers.explain.clip_tokens import Reading
 from helpers.lab.runs import Run, needs, place
 from helpers.methods.heads import CELLS, Probed
 from helpers.methods.probing import predicted
 from helpers.report import intervention
 
-FIT_CLIP = 0.60  # zero-shot top-1 that a CLIP of scenes must reach, as in chapter 12
 NOT_FIT = "the CLIP names too few pictures right"
 NOT_TESTABLE = "not testable: free attention is at chance"
 INERT = "inert"
-READING: Reading = "value"  # of the places of the tiny CLIP, as in chapter 12
 
 
 def seconds_of(run: Run) -> float:
@@ -124,7 +122,7 @@ def of_clip(run: Run, test: Pictures, sizes: clips.Sizes, words: bool) -> list[A
     right = clips.names_right(network, test.normalised(), test.labels, device)
     classes = reader.classes(test.class_names)
     places = clips.Places(reader)
-    fit = not words or right.float().mean().item() >= FIT_CLIP
+    fit = not words or right.float().mean().item() >= FIT_TO_JUDGE
     learnt = clips.masked_max(reader, sizes, run.settings.seed, words)
     names = (rows.CLIP, rows.MASKED)
     if not words:

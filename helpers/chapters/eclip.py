@@ -10,7 +10,15 @@ from pydantic import Field, NonNegativeInt, field_validator
 from helpers.chapters import eclip_maps, eclip_projections, eclip_towers
 from helpers.chapters.chapter import Chapter
 from helpers.chapters.eclip_maps import Scored
-from helpers.chapters.eclip_material import Clip, clip_of, open_reader, small_reader
+from helpers.chapters.eclip_material import (
+    QUANTILE,
+    RATE,
+    READING,
+    Clip,
+    clip_of,
+    open_reader,
+    small_reader,
+)
 from helpers.chapters.eclip_pictures import Shown, pictures, single_scenes
 from helpers.chapters.eclip_projections import (
     SELF,
@@ -23,6 +31,7 @@ from helpers.data import catalog
 from helpers.data.scenes import CLASS_NAMES
 from helpers.lab.runs import Run
 from helpers.language.open_models import check_open_model
+from helpers.measure.aggregate import aggregate
 from helpers.measure.recognition import Retrieval, retrieval, same_text, top1
 from helpers.methods.eclip import Fitted, Fitting
 from helpers.report.records import packed
@@ -44,19 +53,19 @@ class Eclip(Chapter):
         TINY, description="tiny, MODEL/TAG of open_clip, MODEL:FILE, MODEL:random"
     )
     reading: Literal["value", "token"] = Field(
-        "value", description="of a ResNet's places: value, token"
+        READING, description="of a ResNet's places: value, token"
     )
     pictures: int = Field(320, ge=50, description="pictures that train a projection")
     validated: int = Field(64, ge=8, description="pictures that choose a threshold")
     test_pictures: int = Field(160, ge=8, description="pictures that are judged")
     epochs: int = Field(12, ge=0, le=1000, description="of a projection")
     batch: int = Field(64, ge=2, description="pictures that must find their texts")
-    lr: float = Field(0.003, gt=0, le=1, description="of a projection, at the start")
+    lr: float = Field(RATE, gt=0, le=1, description="of a projection, at the start")
     temperature: float = Field(
         0.07, ge=0.01, le=10, description="similarities are divided by it"
     )
     quantile: float = Field(
-        0.75, ge=0, lt=1, description="share of the places that is masked"
+        QUANTILE, ge=0, lt=1, description="share of the places that is masked"
     )
     encoder_pictures: int = Field(
         300, ge=100, description="pictures of the encoder without labels"
@@ -237,11 +246,13 @@ def gates(bench: Bench) -> dict[str, dict[str, Any]]:
         if look.shown.masks is None:
             continue
         beside = eclip_projections.gate(free, look, "train")
-        another = torch.nan if beside.another is None else beside.another.nanmean()
+        another = (
+            float("nan") if beside.another is None else aggregate(beside.another).mean
+        )
         found[name] = {
             "iou": _mean(beside.score),
             "chance": _mean(beside.chance),
-            "another": round(float(another), 4),
+            "another": round(another, 4),
             "empty": _mean(free.kept("train").empty.float()),
             "testable": eclip_projections.is_testable(beside),
         }
@@ -306,4 +317,4 @@ def _listed(values: torch.Tensor) -> list[float | None]:
 
 
 def _mean(values: torch.Tensor) -> float:
-    return round(float(values.double().nanmean()), 4)
+    return round(aggregate(values).mean, 4)

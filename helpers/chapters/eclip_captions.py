@@ -30,6 +30,7 @@ from helpers.explain.clip_tokens import own_projection
 from helpers.explain.similarity import reverse, token_maps
 from helpers.language.map_clip import RESNET, VIT, build_map_clip
 from helpers.language.tiny_clip import MEAN, STD, build_tiny_clip, tokenise
+from helpers.measure.aggregate import aggregate
 from helpers.measure.localisation import score_contrast
 from helpers.measure.overlap import overlap
 from helpers.measure.recognition import captions_of, retrieval
@@ -255,7 +256,7 @@ def _maps(reader: Reader, part: Part) -> Tensor:
 def _means(found: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
     """Return the mean of each score over the pictures or rows of all folds."""
     return {
-        name: round(float(torch.cat([one[name] for one in found]).nanmean()), 4)
+        name: round(aggregate(torch.cat([one[name] for one in found])).mean, 4)
         for name in found[0]
     }
 

@@ -5,7 +5,7 @@ The CLIP is the book's tiny one, a tower trained for this chapter, or any of ope
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ from helpers.language.tiny_clip import MEAN, STD, class_prompts, tokenise
 from helpers.measure.recognition import top1
 from helpers.settings import Refused
 
+READING: Literal["value", "token"] = "value"  # of a ResNet's places
+RATE = 3e-3  # of a projection, at the start
+QUANTILE = 0.75  # of the places that are masked
 LEAST = 7  # places a side: with fewer, maps are refused or warned of
 CHUNK = 64  # pictures a forward pass
 

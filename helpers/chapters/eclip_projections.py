@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from helpers.chapters.eclip_material import Clip, Look
 from helpers.explain.clip_tokens import Projection
+from helpers.measure.aggregate import aggregate
 from helpers.measure.foreground import (
     Beside,
     attention_iou,
@@ -164,7 +165,7 @@ def is_testable(found: Beside) -> bool:
     Without it the maximum over kept places has no foreground to look at, and what it
     does says nothing of the claim.
     """
-    return float(found.excess.nanmean()) > margins.margin("miou")
+    return aggregate(found.excess).mean > margins.margin("miou")
 
 
 def fitted(

@@ -16,6 +16,7 @@ from helpers.chapters.eclip_material import Clip, Look
 from helpers.chapters.eclip_projections import WAYS
 from helpers.explain.clip_tokens import Projection
 from helpers.explain.similarity import Itsm, similarity
+from helpers.measure.aggregate import aggregate
 from helpers.measure.foreground import place_shares
 from helpers.measure.recognition import LOST
 from helpers.report.records import unpacked
@@ -140,7 +141,7 @@ def options(bench: Bench) -> pd.DataFrame:
                 {
                     "option": name,
                     "mIoU": found.overlap.mean,
-                    "contrast": float(found.contrast.nanmean()),
+                    "contrast": aggregate(found.contrast).mean,
                 }
             )
     return pd.DataFrame(rows)
@@ -170,5 +171,5 @@ def _mean(seeds: Mapping[str, Any], *path: str) -> float:
         for key in path:
             one = one[key]
         value = unpacked(one) if isinstance(one, str) else [one]
-        found.append(float(np.nanmean(value)))
+        found.append(aggregate(value).mean)
     return float(np.mean(found))

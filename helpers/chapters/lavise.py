@@ -29,7 +29,7 @@ from helpers.settings import Refused, RunSettings
 
 BASELINE = "ce"
 ALONE = ("untaught explainer",)  # the control of a network in the comparison of arms
-RATE = 3e-3  # learning rate of the explainers; a third of it needs twice the epochs
+RATE = 3e-3  # learning rate of the explainers
 POSITIONS = 2  # cells a side where positions are kept, as AlexNet keeps 6
 HOW = "the check on photographs: -p extractor=NETWORK:FILE -p reference=coco:PATH"
 HOW = f"{HOW} -p vectors=file:PATH"

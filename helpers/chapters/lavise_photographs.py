@@ -23,6 +23,7 @@ from helpers.explain.hooks import named_layer
 from helpers.explain.naming import Vocabulary, nearest_words, vocabulary
 from helpers.lab.weights import load_weights
 from helpers.measure import retrieval
+from helpers.measure.aggregate import aggregate
 from helpers.methods.filter_words import Explained, explain_filters, labels_of
 from helpers.methods.lavise import teach
 from helpers.methods.lavise_rows import teaching_rows
@@ -143,8 +144,8 @@ def photographs_checked(
                 "taught": found.mean,
                 "from": found.low,
                 "to": found.high,
-                "permuted words": float(torch.cat(other).nanmean()),
-                "most frequent": float(torch.cat(frequent).nanmean()),
+                "permuted words": aggregate(torch.cat(other)).mean,
+                "most frequent": aggregate(torch.cat(frequent)).mean,
                 "chance": retrieval.by_chance(len(words.words), s),
             }
         )

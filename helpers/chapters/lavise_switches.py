@@ -18,6 +18,7 @@ from helpers.chapters.lavise_naming import (
 from helpers.explain.naming import nearest_words
 from helpers.losses.ranking import best_directions, cosine_similarity
 from helpers.measure import retrieval
+from helpers.measure.aggregate import aggregate
 from helpers.methods.explainer import parameter_counts
 from helpers.methods.filter_words import Explained, explain_filters
 from helpers.methods.lavise import teach
@@ -205,12 +206,12 @@ def compared(
     return Moved(
         name,
         what,
-        float(one.nanmean()),
-        float(two.nanmean()),
+        aggregate(one).mean,
+        aggregate(two).mean,
         apart.mean,
         apart.low,
         apart.high,
-        float(blind.nanmean()),
+        aggregate(blind).mean,
         words_there(after),
     )
 

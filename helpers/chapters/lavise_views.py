@@ -14,6 +14,7 @@ from helpers.chapters.lavise_naming import WORDS, Bench
 from helpers.explain.filters import heat_map, regions
 from helpers.explain.naming import Vocabulary, nearest_words
 from helpers.measure import retrieval
+from helpers.measure.aggregate import aggregate
 from helpers.methods.filter_words import labels_of
 
 LABEL = 5  # words of a picture that make a label, as published
@@ -184,7 +185,7 @@ def by_vocabulary(bench: Bench, material: Material, words: int = 5) -> pd.DataFr
             {
                 "vocabulary": name,
                 "V": number,
-                f"recall@{words}": float(values.nanmean()),
+                f"recall@{words}": aggregate(values).mean,
                 "chance": min(1.0, words / number),
             }
         )

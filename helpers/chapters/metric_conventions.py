@@ -152,7 +152,7 @@ def about_maps(
         rows.append(
             {
                 "convention": name,
-                "rank correlation": float(stability(here, so).nanmean()),
+                "rank correlation": aggregate(stability(here, so)).mean,
                 "largest change": float((first - other).abs().amax((1, 2)).mean()),
                 "zero maps": int((top[1] == 0).sum()),
             }

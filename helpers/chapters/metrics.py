@@ -178,7 +178,7 @@ def stabilities(
                 {
                     "masks": count,
                     "divided by": name,
-                    "rank correlation": float(found.nanmean()),
+                    "rank correlation": aggregate(found).mean,
                     "worst picture": float(found.nan_to_num(-1).min()),
                 }
             )

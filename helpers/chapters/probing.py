@@ -22,6 +22,7 @@ from helpers.data.catalog import Pictures
 from helpers.explain.lime import as_they_are
 from helpers.explain.named import How, method
 from helpers.losses.probing import Loss, loss
+from helpers.measure.aggregate import aggregate
 from helpers.measure.shared_grids import (
     SharedGrids,
     Smoothing,
@@ -264,14 +265,14 @@ def study(
                 scores = (game, *compactness(maps[:SPREAD_ON], side, size))
                 for what, values in zip(SCORES, scores, strict=True):
                     key = f"{what} {side} {CELL_CAM}{after}"
-                    row.setdefault(key, []).append(float(values.nanmean()))
+                    row.setdefault(key, []).append(aggregate(values).mean)
             for name in methods:
                 if name != CELL_CAM:
                     one = method_scores(
                         name, network, probe.head, test, grids, smoothing
                     )
                     key = f"gridpg {side} {name}"
-                    row.setdefault(key, []).append(float(one.mean()))
+                    row.setdefault(key, []).append(aggregate(one).mean)
     return record
 
 

@@ -27,6 +27,7 @@ from helpers.chapters.probing_cells import compactness
 from helpers.chapters.probing_claims import HEADS
 from helpers.data import catalog
 from helpers.lab.runs import Run
+from helpers.measure.aggregate import aggregate
 from helpers.measure.shared_grids import LEAST_GRIDS
 from helpers.methods.heads import HEADS as KNOWN
 from helpers.methods.mean_weight import mean_weight_share
@@ -297,5 +298,5 @@ def probe_row(bench: Bench, probe: Probe) -> dict[str, Any]:
 
 
 def _mean(values: Any) -> float | None:
-    mean = float(values.nanmean())
+    mean = aggregate(values).mean
     return None if mean != mean else mean

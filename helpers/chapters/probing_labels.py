@@ -13,6 +13,7 @@ from helpers.chapters.probing_cells import cell_maps
 from helpers.data.mixed_scenes import mixed_scenes
 from helpers.data.multi_label import MultiLabel
 from helpers.explain.cam import upsample
+from helpers.measure.aggregate import aggregate
 from helpers.measure.concentration import entropy
 from helpers.measure.consistency import gini
 from helpers.measure.several_labels import (
@@ -104,10 +105,10 @@ def scores(head: Head, data: Several) -> dict[str, float]:
     energy = box_energy(maps, masks)
     return {
         "mAP": mean_precision(head, data.test),
-        "EPG": float(energy.epg.nanmean()),
-        "boxes' area": float(energy.chance.nanmean()),
-        "Gini": float(gini(maps).mean()),
-        "entropy": float(entropy(maps).nanmean()),
+        "EPG": aggregate(energy.epg).mean,
+        "boxes' area": aggregate(energy.chance).mean,
+        "Gini": aggregate(gini(maps)).mean,
+        "entropy": aggregate(entropy(maps)).mean,
     }
 
 

@@ -18,6 +18,7 @@ from helpers.chapters.probing_bench import Bench, Frozen
 from helpers.chapters.probing_cells import cell_maps
 from helpers.data.catalog import Pictures
 from helpers.explain.cam import upsample
+from helpers.measure.aggregate import aggregate
 from helpers.measure.consistency import sch
 from helpers.methods.heads import Head
 from helpers.report.records import packed, unpacked
@@ -94,7 +95,7 @@ def _difference(one: Explained, other: Explained) -> dict[str, Any]:
     if one[1] is not None and other[1] is not None:
         gap = one[1] - other[1]
         row["SCH moved"] = packed([_or_none(v) for v in gap.abs().tolist()])
-        row["SCH gained"] = float(gap.nanmean())
+        row["SCH gained"] = aggregate(gap).mean
     return row
 
 
@@ -109,13 +110,15 @@ def table(rows: Sequence[Mapping[str, Mapping[str, Any]]]) -> pd.DataFrame:
         mine = [row[pair] for row in rows if pair in row]
         if not mine:
             continue
-        moved = [np.nanmean(unpacked(one["SCH moved"])) for one in mine if len(one) > 1]
+        moved = [
+            aggregate(unpacked(one["SCH moved"])).mean for one in mine if len(one) > 1
+        ]
         gained = [one["SCH gained"] for one in mine if "SCH gained" in one]
         made.append(
             {
                 "what changes": pair,
                 "1 - cosine of maps": np.mean(
-                    [np.nanmean(unpacked(one["unlike"])) for one in mine]
+                    [aggregate(unpacked(one["unlike"])).mean for one in mine]
                 ),
                 "SCH moved by": np.mean(moved) if moved else np.nan,
                 "SCH gained": np.mean(gained) if gained else np.nan,

@@ -271,9 +271,9 @@ def of_curves(curves: Mapping[str, Curves]) -> pd.DataFrame:
     """
     rows = []
     for name, found in curves.items():
-        full = float(found.full.mean())
-        deletion = float(found.deletion_auc.mean())
-        insertion = float(found.insertion_auc.mean())
+        full = aggregate(found.full).mean
+        deletion = aggregate(found.deletion_auc).mean
+        insertion = aggregate(found.insertion_auc).mean
         rows.append(
             {
                 "network and pictures": name,

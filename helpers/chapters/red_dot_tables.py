@@ -22,6 +22,7 @@ from helpers.chapters.red_dot_views import (
     seed_mean,
     values,
 )
+from helpers.measure.aggregate import aggregate
 from helpers.measure.statistics import t_interval
 from helpers.report.ledger import common_seeds
 
@@ -54,7 +55,7 @@ def with_and_without(present: Summary, absent: Summary | None = None) -> pd.Data
                 continue
             mine = view["arms"][arm].values()
             for label, kept in (("probability", "full"), ("mass there", "on the dot")):
-                means = [values(one[kept]).mean() for one in mine]
+                means = [aggregate(values(one[kept])).mean for one in mine]
                 row[f"{label}, {word}"] = float(np.mean(means))
         row["flips"] = float(np.mean([one["flips"] for one in seeds.values()]))
         rows.append(row)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from helpers.chapters.red_dot import EVERYWHERE, FULL, SOUND
 from helpers.chapters.red_dot_views import Summary, values
+from helpers.measure.aggregate import aggregate
 from helpers.measure.statistics import Bools, Floats
 from helpers.report import margins
 from helpers.report.ledger import common_seeds
@@ -102,7 +103,7 @@ def differences(summary: Summary, shortcut: str = FULL) -> pd.DataFrame:
                 summary, shortcut, score, seeds
             )
             for seed, row in zip(seeds, gap, strict=True):
-                value = float(np.nanmean(row)) if (~np.isnan(row)).any() else np.nan
+                value = aggregate(row).mean
                 rows.append(
                     {
                         "metric": score,

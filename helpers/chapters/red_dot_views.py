@@ -6,13 +6,13 @@ summary of one place: its arms are named by their strength alone, and their scor
 those on the class's test pictures with the dot, or without.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from helpers.chapters.red_dot import SOUND
+from helpers.measure.aggregate import aggregate
 from helpers.measure.statistics import Floats
 from helpers.report.records import unpacked
 
@@ -86,9 +86,8 @@ def seed_mean(row: Mapping[str, Any], score: str) -> float:
     """Return a run's mean of a score over pictures, NaN where none has it."""
     if score == "flips":
         return float(row["flips"])
-    kept = values(row[score] if score == "on the dot" else row["scores"][score])
-    known = kept[~np.isnan(kept)]
-    return float(known.mean()) if known.size else math.nan
+    kept = row[score] if score == "on the dot" else row["scores"][score]
+    return aggregate(values(kept)).mean
 
 
 def _seen(row: Mapping[str, Any], condition: str) -> dict[str, Any] | None:

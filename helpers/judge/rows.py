@@ -15,6 +15,7 @@ from helpers.judge.choice import Choice, normalised
 from helpers.judge.grids import Grids
 from helpers.judge.material import Material
 from helpers.measure import named
+from helpers.measure.aggregate import aggregate
 from helpers.measure.reference_maps import reference_maps
 from helpers.measure.subject import Maps, Score, Subject, joined
 from helpers.settings import Refused
@@ -146,15 +147,13 @@ def agreement(case: Case, maps: Maps) -> str:
     other = replace(case, choice=replace(case.choice, how=how))
     images = normalised(case.material, case.choice, part)
     again = _maps(other, "rise", images, case.targets[part])
-    known = stability(maps.pictures[part], again)
-    known = known[known.isfinite()]
-    if not len(known):
+    known = aggregate(stability(maps.pictures[part], again))
+    if not known.used:
         return ""
-    mean = float(known.mean())
-    remedy = "" if mean >= STEADY else f", under {STEADY}: take more --rise-masks"
+    remedy = "" if known.mean >= STEADY else f", under {STEADY}: take more --rise-masks"
     return (
-        f"RISE of {how.masks} masks: two mask seeds agree to {mean:.2f} (rank "
-        f"correlation, {len(known)} pictures){remedy}"
+        f"RISE of {how.masks} masks: two mask seeds agree to {known.mean:.2f} (rank "
+        f"correlation, {known.used} pictures){remedy}"
     )
 
 

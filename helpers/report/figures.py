@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -177,3 +178,19 @@ def _axes(count: int, columns: int, above: float) -> tuple[Figure, np.ndarray]:
         for spine in axis.spines.values():
             spine.set_visible(False)
     return figure, axes.ravel()
+
+
+def one_legend(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Put the first axes' legend above all axes, in place of each one's own."""
+    handles, labels = axes[0].get_legend_handles_labels()
+    for axis in axes:
+        if axis.legend_ is not None:
+            axis.legend_.remove()
+    figure.legend(
+        handles,
+        labels,
+        loc="outside upper center",
+        ncols=len(labels),
+        fontsize=8,
+        frameon=False,
+    )

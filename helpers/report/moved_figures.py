@@ -13,7 +13,7 @@ from torch import Tensor
 
 from helpers.measure.perturbation import Curves
 from helpers.report import frames
-from helpers.report.figures import WIDTH
+from helpers.report.figures import WIDTH, one_legend
 
 STYLES = ("-", "--", "-.", ":")
 MARKS = ("o", "s", "D", "^", "v")
@@ -120,15 +120,7 @@ def tokens_over_contexts(
             axis.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))
             axis.yaxis.set_minor_formatter(NullFormatter())
         axes[0, 0].set_ylabel("tokens of a step", fontsize=9)
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(
-            handles,
-            labels,
-            loc="outside upper center",
-            ncols=len(labels),
-            fontsize=8,
-            frameon=False,
-        )
+        one_legend(figure, axes[0].tolist())
         return figure
 
     def alt(number: int) -> str:

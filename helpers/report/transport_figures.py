@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
 
-from helpers.report.figures import WIDTH
+from helpers.report.figures import WIDTH, one_legend
 
 PAID = "⟨T, c⟩"  # the column of tables; a bare "<T, c>" would be a tag of the page
 STYLES = ((), (4, 1.5), (1, 1), (5, 1, 1, 1))  # dashes: lines that lie on each other
@@ -157,7 +157,7 @@ def sweep(frame: pd.DataFrame) -> Figure:
         words = ["exact", *(f"{tick:g}" for tick in ticks[1:])]
         axis.set_xticks(ticks, words, fontsize=8)
         axis.minorticks_off()
-    _one_legend(figure, axes.tolist())
+    one_legend(figure, axes.tolist())
     return figure
 
 
@@ -178,7 +178,7 @@ def gradients(frame: pd.DataFrame) -> Figure:
             _lines(axis, part, "epsilon", column, "gradient")
             axis.set(xscale="log")
             axis.set_title(name, fontsize=9)
-    _one_legend(figure, axes.ravel().tolist())
+    one_legend(figure, axes.ravel().tolist())
     return figure
 
 
@@ -233,22 +233,6 @@ def _lines(axis: Axes, frame: pd.DataFrame, x: str, y: str, hue: str) -> None:
     )
     axis.set_title(_mathematics(y) if hue == "features" else "", fontsize=10)
     axis.set_ylabel("" if hue == "features" else y)
-
-
-def _one_legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """Put one legend above all axes."""
-    handles, labels = axes[0].get_legend_handles_labels()
-    for axis in axes:
-        if axis.legend_ is not None:
-            axis.legend_.remove()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside upper center",
-        ncols=len(labels),
-        fontsize=8,
-        frameon=False,
-    )
 
 
 def _mathematics(word: str) -> str:

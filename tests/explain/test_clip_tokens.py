@@ -30,7 +30,7 @@ from tests.explain.clips import (
 from tests.explain.vits import timm_vit, torchvision_vit
 
 
-def close(a, b) -> None:
+def assert_close(a, b) -> None:
     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-10)
 
 
@@ -43,11 +43,11 @@ def test_tokens_of_a_vit(blocks: int, more: dict) -> None:
     found = image_tokens(tower, images, reading, blocks=max(blocks, 1), chunk=2)
     for number, image in enumerate(images):
         wanted = slow_vit(tower, image, min(blocks, 3))
-        close(found.places[number].flatten(0, 1), wanted[1:])
+        assert_close(found.places[number].flatten(0, 1), wanted[1:])
         own = slow_vit(tower, image)
         whole = own[1:].mean(0) if more.get("pool_type") else own[0]
-        close(found.whole[number], whole)
-    close(own_projection(tower)(found.whole), tower(images))
+        assert_close(found.whole[number], whole)
+    assert_close(own_projection(tower)(found.whole), tower(images))
 
 
 @pytest.mark.parametrize("reading", ["token", "value", "v-v"])
@@ -58,16 +58,16 @@ def test_tokens_of_a_resnet(reading) -> None:
     assert found.places.shape == (3, SIDE, SIDE, 64)
     for number, image in enumerate(images):
         wanted = slow_resnet(tower, image, reading)
-        close(found.places[number].flatten(0, 1), wanted[1:])
-        close(found.whole[number], slow_resnet(tower, image, "token")[0])
-    close(own_projection(tower)(found.whole), tower(images))
+        assert_close(found.places[number].flatten(0, 1), wanted[1:])
+        assert_close(found.whole[number], slow_resnet(tower, image, "token")[0])
+    assert_close(own_projection(tower)(found.whole), tower(images))
 
 
 def test_open_clips_own_tokens_are_the_same() -> None:
     tower = vit(output_tokens=True)
     images = pictures(tower)
     _, wanted = tower(images)
-    close(image_tokens(tower, images).places.flatten(1, 2), wanted)
+    assert_close(image_tokens(tower, images).places.flatten(1, 2), wanted)
 
 
 def test_value_attention_of_two_tokens() -> None:
@@ -75,11 +75,13 @@ def test_value_attention_of_two_tokens() -> None:
     log = torch.tensor(3.0).double().log()
     values = torch.tensor([[[0.0], [1.0]]]).double() * log
     share = 3**log / (1 + 3**log)
-    close(value_attention(values, 1)[0, :, 0], torch.stack([log / 2, share * log]))
+    assert_close(
+        value_attention(values, 1)[0, :, 0], torch.stack([log / 2, share * log])
+    )
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(1, 5, 6, generator=generator).double()
     wanted = by_heads(values[0], values[0], values[0], 2)
-    close(value_attention(values, 2)[0], wanted)
+    assert_close(value_attention(values, 2)[0], wanted)
 
 
 def test_class_attention_of_vits() -> None:
@@ -90,7 +92,7 @@ def test_class_attention_of_vits() -> None:
         with attentions(tower) as seen:
             tower(images)
         wanted = seen[-1].mean(1)[:, 0, 1:].unflatten(1, (side, side))
-        close(class_attention(tower, images, chunk=2), wanted.detach())
+        assert_close(class_attention(tower, images, chunk=2), wanted.detach())
 
 
 def test_class_attention_of_a_resnet() -> None:
@@ -118,7 +120,7 @@ def test_class_attention_of_a_resnet() -> None:
         k_proj_weight=pool.k_proj.weight,
         v_proj_weight=pool.v_proj.weight,
     )
-    close(found.flatten(1), wanted[:, 0, 1:].detach())
+    assert_close(found.flatten(1), wanted[:, 0, 1:].detach())
     assert found.shape == (3, SIDE, SIDE)
     assert (found.sum((1, 2)) < 1).all()
 

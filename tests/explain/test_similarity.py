@@ -30,7 +30,7 @@ def tower(request: pytest.FixtureRequest):
     return vit() if request.param == "vit" else resnet()
 
 
-def close(a: Tensor, b: Tensor) -> None:
+def assert_close(a: Tensor, b: Tensor) -> None:
     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
 
 
@@ -82,10 +82,10 @@ def test_itsm_is_its_slow_twin(tower, options: Itsm) -> None:
     found = itsm(tower, images, targets, options, text_features=texts(), chunk=2)
     assert found.shape == (3, *images.shape[2:])
     assert not found.requires_grad
-    close(found, slow(tower, images, options, targets))
+    assert_close(found, slow(tower, images, options, targets))
     tokens = image_tokens(tower, images, options.reading, blocks=options.blocks)
     own, size = own_projection(tower), (images.shape[2], images.shape[3])
-    close(token_maps(tokens, own, texts(), targets, size, options), found)
+    assert_close(token_maps(tokens, own, texts(), targets, size, options), found)
     if options != Itsm():
         default = itsm(tower, images, targets, text_features=texts())
         assert (found - default).abs().max() > 1e-4
@@ -106,10 +106,12 @@ def test_lengths_do_not_count_and_another_projection_does(tower) -> None:
     images, some = pictures(tower), texts()
     found = itsm(tower, images, targets, text_features=some)
     longer = some * torch.tensor([[1.0], [2], [3], [4]])
-    close(itsm(tower, images, targets, text_features=longer), found)
+    assert_close(itsm(tower, images, targets, text_features=longer), found)
     own = own_projection(tower)
     same = Projection(3 * own.weight, None if own.bias is None else 3 * own.bias)
-    close(itsm(tower, images, targets, text_features=some, projection=same), found)
+    assert_close(
+        itsm(tower, images, targets, text_features=some, projection=same), found
+    )
     turned = Projection(own.weight.flip(1), own.bias)
     other = itsm(tower, images, targets, text_features=some, projection=turned)
     assert (other - found).abs().max() > 0.01
@@ -118,12 +120,12 @@ def test_lengths_do_not_count_and_another_projection_does(tower) -> None:
 def test_a_classifier_of_texts_is_explained_like_its_tower(tower) -> None:
     images, some = pictures(tower), texts()
     model = ZeroShot(tower, some)
-    close(
+    assert_close(
         itsm(model, images, targets), itsm(tower, images, targets, text_features=some)
     )
     logits = model(images)
     wanted = 100 * F.normalize(tower(images), dim=1) @ F.normalize(some, dim=1).T
-    close(logits, wanted)
+    assert_close(logits, wanted)
     if not hasattr(tower, "ln_post"):
         assert grad_cam(model, images, targets, tower.layer4).shape == (3, 128, 128)
 
@@ -133,9 +135,9 @@ def test_a_reversed_map_is_that_of_minus_s(tower) -> None:
     order = Itsm(order="resize, scale")
     maps = itsm(tower, images, targets, order, text_features=some)
     turned = reversed_itsm(tower, images, targets, order, text_features=some)
-    close(turned, scaled(-maps))
+    assert_close(turned, scaled(-maps))
     opposite = itsm(tower, images, targets, order, text_features=-some)
-    close(turned, opposite)
+    assert_close(turned, opposite)
 
 
 def test_the_contrast_of_a_reversed_map_is_an_identity() -> None:
@@ -143,7 +145,7 @@ def test_the_contrast_of_a_reversed_map_is_an_identity() -> None:
     maps = scaled(torch.rand(6, 9, 9, generator=generator).double())
     masks = torch.rand(6, 9, 9, generator=generator) > 0.7
     contrast = score_contrast(maps, masks)
-    close(score_contrast(reverse(maps), masks), -contrast)
+    assert_close(score_contrast(reverse(maps), masks), -contrast)
     assert contrast.abs().min() > 0
 
 
@@ -180,7 +182,7 @@ def test_surgery_is_its_materialised_form(tower, reading) -> None:
         places = project(tokens.places[number]).flatten(0, 1)
         every = materialised(places, project(tokens.whole[number]), some)
         cells = scaled(every[:, target].view(1, SIDE, SIDE))
-        close(found[number], upsample(cells, tuple(images.shape[2:]))[0])
+        assert_close(found[number], upsample(cells, tuple(images.shape[2:]))[0])
 
 
 def test_surgery_by_hand() -> None:
@@ -204,7 +206,7 @@ def test_surgery_with_one_text_needs_the_empty_one(tower) -> None:
     places = F.normalize(project(tokens.places), dim=-1)
     difference = F.normalize(some[0], dim=0) - F.normalize(redundant, dim=0)
     wanted = upsample(scaled(places @ difference), tuple(images.shape[2:]))
-    close(found, wanted)
+    assert_close(found, wanted)
 
 
 # what is refused

@@ -169,7 +169,7 @@ def test_the_grid_of_a_network_with_a_convolution_at_its_end() -> None:
     assert patch_grid(Aside(), images) == (2, 2)
 
 
-def refused(model: nn.Module, pictures: Tensor, text: str) -> None:
+def assert_refused(model: nn.Module, pictures: Tensor, text: str) -> None:
     with pytest.raises(ValueError, match=text) as caught:
         patch_grid(model, pictures)
     assert "\n" not in str(caught.value)
@@ -178,20 +178,26 @@ def refused(model: nn.Module, pictures: Tensor, text: str) -> None:
 
 def test_networks_without_what_is_needed() -> None:
     cnn = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 14 * 14, 4))
-    refused(cnn.double(), images, "Sequential has no attention: this is of ViTs")
-    refused(timm_vit(class_token=False, global_pool="avg"), images, "no class token")
-    refused(timm_vit(global_pool="avg"), images, "more than its class token")
+    assert_refused(cnn.double(), images, "Sequential has no attention: this is of ViTs")
+    assert_refused(
+        timm_vit(class_token=False, global_pool="avg"), images, "no class token"
+    )
+    assert_refused(timm_vit(global_pool="avg"), images, "more than its class token")
     wide = torch.randn(1, 3, 24, 16).double()
-    refused(torchvision_vit(), wide, "takes no pictures of 24 x 16: Wrong image height")
-    refused(timm_vit(), wide, "takes no pictures of 24 x 16: Input height")
-    refused(timm_vit(), images.log(), "NaN or inf for a picture")
+    assert_refused(
+        torchvision_vit(), wide, "takes no pictures of 24 x 16: Wrong image height"
+    )
+    assert_refused(timm_vit(), wide, "takes no pictures of 24 x 16: Input height")
+    assert_refused(timm_vit(), images.log(), "NaN or inf for a picture")
 
 
 def test_attention_that_is_more_is_refused_by_name() -> None:
     swin = timm.create_model(
         "swin_tiny_patch4_window7_224", img_size=56, embed_dim=12, num_heads=(1,) * 4
     )
-    refused(swin, torch.randn(1, 3, 56, 56), "WindowAttention does more than softmax")
+    assert_refused(
+        swin, torch.randn(1, 3, 56, 56), "WindowAttention does more than softmax"
+    )
     model = torchvision_vit()
     model.encoder.layers[1].self_attention.bias_k = nn.Parameter(
         torch.ones(1, 1, 8).double()
@@ -199,7 +205,7 @@ def test_attention_that_is_more_is_refused_by_name() -> None:
     model.encoder.layers[1].self_attention.bias_v = nn.Parameter(
         torch.ones(1, 1, 8).double()
     )
-    refused(model, images, "MultiheadAttention does more than softmax")
+    assert_refused(model, images, "MultiheadAttention does more than softmax")
     training = timm_vit(attn_drop_rate=0.5).train()
     with pytest.raises(ValueError, match="or dropout"), attentions(training):
         training(images)

@@ -29,7 +29,7 @@ def commands(text: str) -> list[tuple[str, list[str]]]:
     return found
 
 
-def accept(program: str, words: list[str]) -> None:
+def assert_accepted(program: str, words: list[str]) -> None:
     """Parse a command as its program would; raises where that refuses it."""
     if program == "run":
         given = run._parser().parse_args(words)
@@ -56,7 +56,7 @@ def pages() -> dict[str, str]:
 )
 def test_its_commands_are_accepted(page: str) -> None:
     for program, words in commands(pages()[page]):
-        accept(program, words)
+        assert_accepted(program, words)
 
 
 def test_the_guide_leads_through_every_kind_of_data() -> None:
@@ -81,7 +81,7 @@ def test_the_guide_leads_through_every_kind_of_data() -> None:
 def test_a_wrong_command_would_be_found(text: str) -> None:
     ((program, words),) = commands(f"```shell\n{text}\n```")
     with pytest.raises((ValueError, KeyError, SystemExit)):
-        accept(program, words)
+        assert_accepted(program, words)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -92,7 +92,7 @@ def test_a_chapter_has_three_lines_and_all_its_parameters(chapter: str) -> None:
     assert len({tuple(words) for _, words in lines}) == 3
     for program, words in lines:
         assert words[0] == chapter
-        accept(program, words)
+        assert_accepted(program, words)
     names = re.findall(r"(?m)^\| `(\w+)` \|", text)
     assert names == list(CHAPTERS[chapter].model_fields)
     block = FENCE.findall(text)[0]
