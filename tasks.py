@@ -2,7 +2,9 @@
 
     python tasks.py book     environment, runs, chapters, site
     python tasks.py test     every check, and every chapter in small
+    python tasks.py torture  faults and hostile input, ten times as often as in test
     python tasks.py site     the site alone, from chapters that are there
+    python tasks.py pdf      the built site as one PDF and one archive, linked from it
     python tasks.py lab      JupyterLab with notebooks paired to their scripts
     python tasks.py sync     bring nbs/*.ipynb to their .py
     python tasks.py bench    the benchmarks; numbers after it choose rows, as 4 11
@@ -17,6 +19,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +30,7 @@ VENV = Path(os.environ.get("VENV", ROOT / ".venv")).absolute()
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 SPACE = 8  # GB for environment, runs and site
+GRACE = 5  # seconds that a command has to end after Ctrl-C
 
 
 class Stop(Exception):  # noqa: N818
@@ -101,6 +105,15 @@ def site() -> None:
     say(f"the book: {build_site() / 'index.html'}")
 
 
+def pdf() -> None:
+    """Print the built site as one PDF, pack it as one archive, link both from it."""
+    built = ROOT / "_build" / "html"
+    if not (built / "index.html").is_file():
+        raise Stop(f"no site in {built}: run `make book` first")
+    environment("book")
+    python("-m", "helpers.offline", built)
+
+
 def build_site(root: Path = ROOT) -> Path:
     """Run Jupyter Book in a folder; its log is shown only where it fails."""
     say("site: building")
@@ -160,6 +173,13 @@ def test() -> None:
     python("-m", "pytest", "-n", "2", *sys.argv[2:])
 
 
+def torture() -> None:
+    """Run the tests of faults and hostile input with ten times as many trials."""
+    environment("test")
+    os.environ["TORTURE"] = "1"
+    python("-m", "pytest", "-m", "torture", *sys.argv[2:])
+
+
 def lab() -> None:
     """Open JupyterLab in nbs/, notebooks paired to their scripts."""
     environment("book")
@@ -201,12 +221,29 @@ def python(*words: object) -> None:
 
 def call(*words: object) -> None:
     """Run a command at the root; stop if it fails."""
-    done = subprocess.run(
-        [str(word) for word in words], cwd=ROOT, env=surroundings(), check=False
-    )
-    if done.returncode:
-        shown = " ".join(str(word) for word in words[1:5])
-        raise Stop(f"`{shown} ...` failed with status {done.returncode}")
+    command = [str(word) for word in words]
+    with subprocess.Popen(command, cwd=ROOT, env=surroundings()) as child:
+        try:
+            status = child.wait()
+        except KeyboardInterrupt:
+            end(child)
+            raise
+    if status:
+        shown = " ".join(command[1:5])
+        raise Stop(f"`{shown} ...` failed with status {status}")
+
+
+def end(child: subprocess.Popen) -> None:
+    """Let a command end by the Ctrl-C that reached it too; else ask, then force it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ask = child.terminate if os.name == "nt" else lambda: child.send_signal(2)
+    for act in (lambda: None, ask, child.kill):
+        act()
+        try:
+            child.wait(GRACE)
+            return
+        except subprocess.TimeoutExpired:
+            continue
 
 
 def surroundings() -> dict[str, str]:
@@ -224,7 +261,7 @@ def say(text: str) -> None:
 
 
 STARTED = time.monotonic()
-TASKS = (book, test, site, lab, sync, bench, classroom, fresh)
+TASKS = (book, test, torture, site, pdf, lab, sync, bench, classroom, fresh)
 COMMANDS = {task.__name__: task for task in TASKS}
 
 

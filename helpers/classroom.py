@@ -20,7 +20,9 @@ from nbformat import NotebookNode, v4
 
 from helpers import paths
 from helpers.chapters import CHAPTERS
+from helpers.report.terminal import one_line
 from helpers.settings import Refused
+from helpers.whole import write_whole
 
 Who = Literal["student", "teacher"]
 KINDS: tuple[Who, ...] = ("student", "teacher")
@@ -158,7 +160,7 @@ def expected(outputs: Sequence[NotebookNode]) -> NotebookNode | None:
     for output in outputs:
         data = output.get("data", {})
         if output.output_type == "stream":
-            parts.append(f"```text\n{_text(output.text).rstrip()}\n```")
+            parts.append(_fenced(_text(output.text)))
         elif "image/png" in data and "text/html" not in data:
             name = f"expected-{len(attached)}.png"
             attached[name] = {"image/png": _text(data["image/png"]).strip()}
@@ -169,13 +171,20 @@ def expected(outputs: Sequence[NotebookNode]) -> NotebookNode | None:
             )
             parts.append(re.sub(r"\n\s*\n", "\n", html).strip())
         elif "text/plain" in data:
-            parts.append(f"```text\n{_text(data['text/plain']).rstrip()}\n```")
+            parts.append(_fenced(_text(data["text/plain"])))
     if not parts:
         return None
     cell = v4.new_markdown_cell("\n\n".join(["**Expected output**", *parts]))
     if attached:
         cell["attachments"] = attached
     return cell
+
+
+def _fenced(text: str) -> str:
+    """Return text that Markdown shows as it is, whatever fences it holds."""
+    longest = max(map(len, re.findall("`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}text\n{text.rstrip()}\n{fence}"
 
 
 def plain(text: str, cites: Mapping[str, str]) -> str:
@@ -266,9 +275,7 @@ def write(source: Path, target: Path) -> list[Path]:
             file = target / who / f"{name}.ipynb"
             file.parent.mkdir(parents=True, exist_ok=True)
             made = notebook(executed, who, lesson_text(name), cites)
-            beside = file.with_suffix(".writing")
-            nbformat.write(made, beside)
-            beside.replace(file)
+            write_whole({file: nbformat.writes(made) + "\n"})
             written.append(file)
     return written
 
@@ -285,7 +292,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         files = write(given.source, given.out)
     except Refused as refusal:
-        print(f"helpers.classroom: {refusal}", file=sys.stderr)
+        print(one_line(f"helpers.classroom: {refusal}"), file=sys.stderr)
         return 2
     print(f"{len(files)} notebooks in {given.out}")
     return 0

@@ -4,21 +4,28 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 import warnings
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 from PIL import Image, ImageChops
 
 from helpers import paths
 from helpers.lab.code import everything
 from helpers.report.provenance import provenance, versions
+from helpers.whole import write_whole
 
+STOPPED = threading.Event()  # by Ctrl-C
 MOST_MOVED = 32  # of 255, by which a colour of a chart may move
 
 
@@ -80,6 +87,9 @@ def execute(execution: Execution) -> Path:
             paths.root() / "nbs" / f"{name}.ipynb", working, execution.parameters
         )
     except Exception as error:
+        if STOPPED.is_set():
+            working.unlink(missing_ok=True)
+            raise
         raise ChapterFailed(_failure(name, working, error)) from None
     seconds = time.monotonic() - started
     notebook = nbformat.read(working, as_version=4)
@@ -98,6 +108,40 @@ def execute(execution: Execution) -> Path:
         target = execution.publish / f"{name}.ipynb"
         _place(notebook, details, target)
     return target
+
+
+def execute_all(
+    executions: Sequence[Execution], report: Callable[[int, Path], None]
+) -> None:
+    """Execute notebooks, two side by side; report how many are done, and the last.
+
+    At Ctrl-C the kernels are ended at once, and what they did is dropped.
+
+    Raises `ChapterFailed` for the first that fails; none is begun after it.
+    """
+    STOPPED.clear()
+    with ThreadPoolExecutor(2) as threads:
+        waiting = [threads.submit(execute, one) for one in executions]
+        try:
+            for done, future in enumerate(waiting, 1):
+                report(done, future.result())
+        except BaseException as error:
+            threads.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, KeyboardInterrupt):
+                STOPPED.set()
+                while not all(future.done() for future in waiting):
+                    _end_kernels()  # one may have been starting just now
+                    time.sleep(0.1)
+            raise
+
+
+def _end_kernels() -> None:
+    """End all kernels of this process, and what they started."""
+    with suppress(psutil.Error):
+        for child in psutil.Process().children():
+            if any("ipykernel" in word for word in child.cmdline()):
+                for one in (*child.children(recursive=True), child):
+                    one.kill()
 
 
 def finish(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> None:
@@ -172,9 +216,11 @@ def _place(
     notebook: nbformat.NotebookNode, details: dict[str, Any], target: Path
 ) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_suffix(".writing")
-    nbformat.write(notebook, beside)
-    beside.replace(target)
     text = json.dumps(details, indent=1, allow_nan=False) + "\n"
-    beside.write_text(text, "utf-8")
-    beside.replace(target.with_suffix(".json"))
+    # In this order: killed between them, the page has an older stamp and is made again.
+    write_whole(
+        {
+            target: nbformat.writes(notebook) + "\n",
+            target.with_suffix(".json"): text,
+        }
+    )

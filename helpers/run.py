@@ -1,7 +1,8 @@
 """Run a chapter: `python -m helpers.run 00_laboratory -p 'seeds=[1, 2]'`.
 
 Names, types and ranges are checked before a kernel starts. The missing runs are
-trained first, two at a time; then the notebook is executed. The executed copy goes to
+trained first, two at a time, or by the workers of a Dask scheduler (`--scheduler`);
+then the notebook is executed. The executed copy goes to
 `runs/chapters/`; `--publish` alone writes `book/chapters/`, and a failed execution
 replaces nothing.
 """
@@ -11,27 +12,36 @@ import ast
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+if __name__ == "__main__":  # until there is something to stop, Ctrl-C just ends it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"  # one thread a process, kernels and workers too
+# Packages that could tell their makers of their use are asked not to.
+TELEMETRY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+os.environ.update(TELEMETRY)
 
 from helpers import paths
 from helpers.chapters import CHAPTERS, Chapter
-from helpers.execute import ChapterFailed, Execution, execute, published, stamp
+from helpers.execute import ChapterFailed, Execution, execute_all, published, stamp
 from helpers.lab.code import everything
+from helpers.lab.executors import dask_executor
 from helpers.lab.grid import grid
 from helpers.lab.needed import needed
+from helpers.report.profiles import profile_of
 from helpers.report.provenance import provenance
+from helpers.report.terminal import one_line
 from helpers.settings import Refused, nearest
+from helpers.whole import write_whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,11 +66,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chapter.check()
         return _run(chapters, given)
     except (Refused, ChapterFailed) as refusal:
-        print(f"helpers.run: {refusal}", file=sys.stderr)
+        print(one_line(f"helpers.run: {refusal}"), file=sys.stderr)
         return 2 if isinstance(refusal, Refused) else 1
+    except OSError as error:  # as a full disk, at a chapter or a record
+        kept = "what was there is as it was"
+        print(one_line(f"helpers.run: {error}: {kept}"), file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(
-            "helpers.run: stopped; runs go on from their last epoch when asked again",
+            "helpers.run: stopped; give the same command again to go on: runs continue "
+            "from their last epoch",
             file=sys.stderr,
         )
         return 130
@@ -85,12 +100,8 @@ def profiles() -> list[str]:
 def profile_values(profile: str, chapter: str) -> dict[str, Any]:
     """Return the parameters that a profile sets for a chapter."""
     file = paths.root() / "nbs" / "profiles" / f"{profile}.yml"
-    try:
-        whole = yaml.safe_load(file.read_text("utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise Refused(f"profile '{file}' cannot be read: {error}") from None
-    values = whole.get(chapter, {})
-    if not isinstance(values, Mapping):
+    values = profile_of(file).get(chapter, {})
+    if not isinstance(values, Mapping) or not all(isinstance(k, str) for k in values):
         raise Refused(f"profile '{file}': {chapter} must hold name: value lines")
     return dict(values)
 
@@ -100,8 +111,10 @@ def value_of(text: str) -> Any:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of texts that only look like Python
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 
@@ -110,16 +123,19 @@ def _run(chapters: Mapping[str, Chapter], given: argparse.Namespace) -> int:
     for name, chapter in chapters.items():
         mark = stamp(name, chapter.model_dump(), given.profile)
         if given.publish and published(name, given.publish) == mark:
-            print(f"chapter {name}: nothing changed, kept")
+            say(f"chapter {name}: nothing changed, kept")
         else:
             wanted[name] = (chapter, mark)
     if not wanted:
         return 0
     started = time.monotonic()
-    grid([run for chapter, _ in wanted.values() for run in chapter.runs()], print)
+    runs = [run for chapter, _ in wanted.values() for run in chapter.runs()]
+    cluster = dask_executor(given.scheduler) if given.scheduler else nullcontext()
+    with cluster as executor:  # None: processes of this machine
+        grid(runs, say, executor=executor)
     if given.record:
         for name, (chapter, _) in wanted.items():
-            print(f"record: {keep_record(name, chapter, given.profile, started)}")
+            say(f"record: {keep_record(name, chapter, given.profile, started)}")
     executions = [
         Execution(
             chapter=name,
@@ -133,12 +149,24 @@ def _run(chapters: Mapping[str, Chapter], given: argparse.Namespace) -> int:
         for name, (chapter, mark) in wanted.items()
     ]
     for one in executions:
-        print(f"chapter {one.chapter}: executing{last_time(one)}")
-    with ThreadPoolExecutor(2) as kernels:
-        for done, target in enumerate(kernels.map(execute, executions), 1):
-            spent = time.monotonic() - started
-            print(f"chapter {done} of {len(executions)} done: {target}, {spent:.0f} s")
+        say(f"chapter {one.chapter}: executing{last_time(one)}")
+    begun = time.monotonic()
+
+    def tell(done: int, target: Path) -> None:
+        now = time.monotonic()
+        left = (now - begun) / done * (len(executions) - done)
+        say(
+            f"chapter {done} of {len(executions)} done: {target}, "
+            f"{now - started:.0f} s, about {left:.0f} s left"
+        )
+
+    execute_all(executions, tell)
     return 0
+
+
+def say(text: str) -> None:
+    """Print a line at once, also into a file or a pipe."""
+    print(text, flush=True)
 
 
 def keep_record(name: str, chapter: Chapter, profile: str, started: float) -> Path:
@@ -158,11 +186,9 @@ def keep_record(name: str, chapter: Chapter, profile: str, started: float) -> Pa
         "provenance": provenance(time.monotonic() - started, threads=1),
     }
     file = paths.records() / f"{name}-{profile}.json"
-    beside = file.with_suffix(".writing")
     # Without blanks: a study of a hundred runs stays below a megabyte.
     text = json.dumps(record, separators=(",", ":"), allow_nan=False)
-    beside.write_text(text + "\n", "utf-8")
-    beside.replace(file)
+    write_whole({file: text + "\n"})
     return file
 
 
@@ -171,7 +197,7 @@ def last_time(execution: Execution) -> str:
     kept = paths.runs() / "chapters" / f"{execution.chapter}-{execution.label}.json"
     try:
         seconds = json.loads(kept.read_text("utf-8"))["seconds"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ", some 20 s to a minute"
     return f", {seconds:.0f} s last time"
 
@@ -205,10 +231,18 @@ def _parser() -> argparse.ArgumentParser:
         help="put the result into book/chapters/, or into FOLDER",
     )
     parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="train on the workers of this Dask scheduler, as tcp://host:8786",
+    )
+    parser.add_argument(
         "--record", action="store_true", help="keep the numbers in book/records/"
     )
     return parser
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would only cry out
+    raise SystemExit(status)

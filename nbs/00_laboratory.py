@@ -74,14 +74,14 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from helpers.chapters import laboratory
+from helpers.chapters import laboratory, moved
 from helpers.data import catalog, scenes
 from helpers.explain.cam import grad_cam
 from helpers.language import tiny_clip
 from helpers.measure import statistics
 from helpers.measure.perturbation import insertion_deletion
 from helpers.measure.reference_maps import reference_maps
-from helpers.report import figures, records, tables
+from helpers.report import figures, moved_figures, records, tables
 
 figures.theme()
 
@@ -351,6 +351,20 @@ curves = {
 }
 figures.perturbation_curves(curves)
 plt.show()
+
+# %% [markdown]
+# What deletion does to a picture, share by share. Take away the pixels that Grad-CAM
+# names first, and beside it as many that a map drawn by chance names first. Where does
+# the class go?
+
+# %% mystnb={"figure": {"name": "fig-00-deleted", "caption": "**Deletion, moved by hand.** The first picture of {numref}`fig-00-maps` without the pixels that each map names first, in grey; right, the probability of its class. The area under a line is that map's deletion score of this picture."}}
+shares = [0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0]
+taken = {name: compared[name][0] for name in ("Grad-CAM", "random smooth")}
+moved_figures.pixels_taken(
+    {k: moved.deleted(test.images[0], m, shares) for k, m in taken.items()},
+    curves,
+    shares,
+)
 
 # %% [markdown]
 # A score alone says nothing. The rows *uniform*, *centred Gaussian* and *random

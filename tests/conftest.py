@@ -1,11 +1,52 @@
-"""Runs in a folder of the test's own, small enough for seconds."""
+"""Runs in a folder of the test's own, small enough for seconds; and no network."""
 
+import atexit
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from helpers import paths
 from helpers.settings import CrossEntropy, DataSettings, RunSettings
+
+ALONE = Path(__file__).parent / "alone"
+
+
+def cut_the_network() -> Path:
+    """Let this process and all that it starts speak to this machine alone.
+
+    Returns the file in which each attempt to do otherwise is a line.
+    """
+    handle, log = tempfile.mkstemp(prefix="network-")
+    os.close(handle)
+    atexit.register(Path(log).unlink, missing_ok=True)
+    others = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    others = [one for one in others if one and one != str(ALONE)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ALONE), *others])
+    os.environ["NETWORK_LOG"] = log
+    file = ALONE / "sitecustomize.py"
+    if getattr(sys.modules.get("sitecustomize"), "__file__", "") != str(file):
+        spec = importlib.util.spec_from_file_location("alone_here", file)
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    return Path(log)
+
+
+LOG = cut_the_network()
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    """Fail the test that reached for another machine, also where it went on."""
+    before = LOG.stat().st_size
+    yield
+    said = LOG.read_text("utf-8")[before:]
+    assert not said, f"this test uses the network:\n{said}"
 
 
 @pytest.fixture

@@ -174,6 +174,16 @@ def test_memory_is_that_of_a_new_process(bench: SimpleNamespace) -> None:
     assert 0 <= small < large / 2
 
 
+def test_a_store_of_runs_is_counted(bench: SimpleNamespace, home: Path) -> None:
+    """What is asked for is found in the places of the store, and not trained."""
+    growth = bench.growth
+    row = growth.measured(3)
+    assert (row.runs, row.files) == (3, 3 * 7)
+    assert row.megabytes == pytest.approx(3 * 0.9, rel=0.1)
+    folders = [growth.place(growth.settings(seed)) for seed in range(3)]
+    assert len({(one / "model.safetensors").stat().st_ino for one in folders}) == 1
+
+
 def test_the_table_is_written_whole(
     bench: SimpleNamespace,
     monkeypatch: pytest.MonkeyPatch,

@@ -10,14 +10,14 @@ from helpers import paths
 # `report` lies below `lab`: a run keeps its provenance and its trained-out flag, and
 # both are defined there.
 FLOORS = (
-    ("helpers", "settings", "paths", "streams"),
+    ("helpers", "settings", "paths", "streams", "whole"),
     ("language", "vision", "losses", "explain"),
     ("data", "methods"),
     ("measure",),
     ("report",),
     ("lab",),
     ("chapters",),
-    ("execute", "run", "rerun", "judge", "compare", "classroom"),
+    ("execute", "run", "rerun", "judge", "compare", "classroom", "offline"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms of one floor that may be entered from a neighbour: (from, to).

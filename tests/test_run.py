@@ -1,5 +1,6 @@
 """The runner: strict before a kernel starts, and nothing good is replaced."""
 
+import errno
 import json
 from base64 import b64decode, b64encode
 from io import BytesIO
@@ -13,6 +14,7 @@ from PIL import Image
 from helpers import execute as execute_module
 from helpers import run
 from helpers.execute import ChapterFailed, Execution, execute, lighter, published
+from helpers.lab.watching import in_notebook
 from helpers.settings import Refused
 
 
@@ -76,6 +78,19 @@ def test_a_refusal_trains_nothing(
     assert run.main(["00_laboratory", "-p", "sead=1"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (home / "runs").exists()
+
+
+def test_a_full_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "book.ipynb")
+
+    monkeypatch.setattr(run, "_run", full)
+    assert run.main(["00_laboratory", "--profile", "smoke"]) == 1
+    told = capsys.readouterr().err
+    assert "No space left on device: 'book.ipynb': what was there is as it was" in told
+    assert told.count("\n") == 1
 
 
 def notebook(*sources: str) -> nbformat.NotebookNode:
@@ -160,8 +175,6 @@ def test_a_failed_chapter_never_replaces_a_good_one(chapter: Path) -> None:
 
 
 def test_two_chapters_are_executed_side_by_side(chapter: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     home = chapter.parents[1]
     nbformat.write(notebook("print(n)"), chapter)
     nbformat.write(notebook("print(-n)"), chapter.with_name("08_other.ipynb"))
@@ -169,8 +182,9 @@ def test_two_chapters_are_executed_side_by_side(chapter: Path) -> None:
         execution(home, n=5),
         Execution("08_other", {"n": 6}, "smoke", "s", "x", home / "book"),
     ]
-    with ThreadPoolExecutor(2) as kernels:
-        list(kernels.map(execute, both))
+    done: list[tuple[int, str]] = []
+    execute_module.execute_all(both, lambda n, file: done.append((n, file.name)))
+    assert done == [(1, "09_small.ipynb"), (2, "08_other.ipynb")]
     texts = [
         nbformat.read(home / "book" / f"{one.chapter}.ipynb", 4)
         .cells[-1]
@@ -179,6 +193,60 @@ def test_two_chapters_are_executed_side_by_side(chapter: Path) -> None:
         for one in both
     ]
     assert texts == ["5\n", "-6\n"]
+
+
+def test_progress_in_a_notebook_is_one_output_without_a_widget(chapter: Path) -> None:
+    cell = """
+import threading
+from helpers.lab.watching import LINES, in_notebook
+report = in_notebook()
+for number in range(LINES):
+    report(f"epoch {number}")
+worker = threading.Thread(target=report, args=("epoch of a worker",))
+worker.start()
+worker.join()
+"""
+    nbformat.write(notebook(cell), chapter)
+    execute(execution(chapter.parents[1]))
+    done = nbformat.read(chapter.parents[1] / "book" / "09_small.ipynb", as_version=4)
+    (output,) = done.cells[-1].outputs
+    assert list(output.data) == ["text/plain"]
+    lines = output.data["text/plain"].splitlines()
+    assert lines == [*(f"epoch {n}" for n in range(1, 6)), "epoch of a worker"]
+    assert "widgets" not in done.metadata
+
+
+def test_progress_outside_of_a_notebook_is_not_its_matter() -> None:
+    assert in_notebook() is None
+
+
+def test_ctrl_c_ends_kernels_and_keeps_nothing_of_them(chapter: Path) -> None:
+    """Kernels are in no group of a terminal: nobody else would end them."""
+    import os
+    import signal
+    import threading
+    import time
+
+    home = chapter.parents[1]
+    told = home / "nbs" / "process"
+    source = f"import os, time\nopen('{told}', 'w').write(str(os.getpid()))"
+    nbformat.write(notebook(f"{source}\ntime.sleep(600)"), chapter)
+    (home / "book").mkdir()
+    (home / "book" / "09_small.ipynb").write_text("as it was")
+
+    def press() -> None:
+        while not (told.is_file() and told.read_text()):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    waiting = [execution(home, n=number) for number in range(3)]
+    with pytest.raises(KeyboardInterrupt):
+        execute_module.execute_all(waiting, lambda done, target: None)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(told.read_text()), 0)
+    assert list((home / "runs").rglob("*.ipynb")) == []
+    assert (home / "book" / "09_small.ipynb").read_text() == "as it was"
 
 
 def test_the_stamp_covers_parameters_profile_and_source(

@@ -72,3 +72,12 @@ def test_a_site_without_its_chapters_says_what_to_run(
     monkeypatch.setattr(tasks, "environment", lambda _: None)
     with pytest.raises(tasks.Stop, match="run `make book` first"):
         tasks.site()
+
+
+def test_a_pdf_without_a_site_says_what_to_run(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    monkeypatch.setattr(tasks, "call", lambda *_: pytest.fail("nothing may start"))
+    with pytest.raises(tasks.Stop, match=r"no site in .*: run `make book` first"):
+        tasks.pdf()

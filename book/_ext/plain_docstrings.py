@@ -1,8 +1,8 @@
 """Let docstrings be plain text: what reads as markup by accident is taken as it is.
 
 A bar, as in |a - b|, would be a substitution, a star before a word, as in *args, the
-start of an emphasis, and a backslash would vanish. Literals, mathematics, doctests
-and directives stay as they are.
+start of an emphasis, recall@10 an address for mail, and a backslash would vanish.
+Literals, mathematics, doctests and directives stay as they are.
 """
 
 import re
@@ -12,14 +12,15 @@ from sphinx.application import Sphinx
 
 LITERAL = re.compile(r"(``.+?``|`[^`]*`)", re.DOTALL)
 BAR, STAR, BACKSLASH = r"\|", r"(?<!\w)\*(?=\w+\b(?![^*]*\*))", r"\\(?=[A-Za-z])"
-MARKUP = re.compile(rf"(?<!\\)({BAR}|{STAR}|{BACKSLASH})")
+AT = r"(?<=\w)@(?=\w)"
+MARKUP = re.compile(rf"(?<!\\)({BAR}|{STAR}|{BACKSLASH}|{AT})")
 
 
 def escape(text: str) -> str:
     r"""Return a paragraph of a docstring in which bars and lone stars are text.
 
-    >>> print(escape("mean of |a - b|, for any *args, as `x|y` and *here* say"))
-    mean of \|a - b\|, for any \*args, as `x|y` and *here* say
+    >>> print(escape("mean of |a - b|, for any *args, as `x|y` and *here* say, a@1"))
+    mean of \|a - b\|, for any \*args, as `x|y` and *here* say, a\@1
     """
     if text.lstrip().startswith((">>>", "+-", "| ", "..")):
         return text

@@ -3,7 +3,8 @@
 A page writes `{{ "%.3f" | format(r.NAME.KEY) }}` for a value of the record
 book/records/NAME.json. A missing key is a warning, which the build treats as an
 error. The provenance that the runner leaves beside each executed chapter comes
-to the foot of its page, and as `{{ provenance_table }}` to the page on all.
+to the foot of its page, and as `{{ provenance_table }}` to the page on all. The
+reference to the book is made of CITATION.cff: `{{ citation }}`, `{{ version }}`.
 """
 
 import html
@@ -11,9 +12,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
+
+from helpers import paths
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -45,11 +49,29 @@ def table(chapters: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def bibtex(about: dict[str, Any], year: str) -> str:
+    """The reference to the book for BibTeX, in Markdown."""
+    authors = " and ".join(f"{{{one['name']}}}" for one in about["authors"])
+    fields = {
+        "author": authors,
+        "title": f"{{{about['title']}}}",
+        "year": year,
+        "version": about["version"],
+        "note": "Executable book; text CC BY 4.0, code MIT",
+    }
+    lines = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items())
+    return f"```bibtex\n@misc{{does-language-explain,\n{lines}\n}}\n```"
+
+
 def configure(app: Sphinx, config: Config) -> None:
     contents = (Path(app.srcdir) / "_toc.yml").read_text("utf8")
     chapters = load(Path(app.srcdir) / "chapters")
     chapters = {k: v for k, v in chapters.items() if f"chapters/{k}" in contents}
+    cff = (paths.root() / "CITATION.cff").read_text("utf8")
+    about = yaml.safe_load(cff)
     config.myst_substitutions |= {
+        "citation": bibtex(about, config.copyright),
+        "version": about["version"],
         "r": load(Path(app.srcdir) / "records"),
         "chapters": chapters,
         "provenance_table": table(chapters),
@@ -66,7 +88,7 @@ def footer(app: Sphinx, page: str, template: str, context: Any, tree: Any) -> No
     row = "<tr><th scope='row'>{}</th><td>{}</td></tr>"
     cells = "".join(row.format(k, html.escape(v)) for k, v in rows(record).items())
     context["body"] += (
-        "<section class='provenance' id='provenance'><h2>How this page was computed"
+        "<section class='provenance' id='computed'><h2>How this page was computed"
         f"</h2><table class='table'>{cells}</table></section>"
     )
 

@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, field_validator
 
 from helpers.lab.grid import grid
 from helpers.lab.runs import Run, check
+from helpers.lab.watching import in_notebook
 from helpers.lab.weights import Report
 from helpers.methods.presets import preset
 from helpers.settings import (
@@ -37,9 +38,12 @@ class Chapter(Settings):
             check(one)
 
     def trained(self, report: Report | None = None) -> dict[str, list[Run]]:
-        """Return the trained runs of each arm; those that are missing are trained."""
+        """Return the trained runs of each arm; those that are missing are trained.
+
+        In a notebook the progress is shown where nobody else is told.
+        """
         arms = self.arms()
-        runs = iter(grid(self.runs(), report))
+        runs = iter(grid(self.runs(), report or in_notebook()))
         return {name: [next(runs) for _ in arm] for name, arm in arms.items()}
 
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:

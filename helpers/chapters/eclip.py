@@ -27,7 +27,7 @@ from helpers.chapters.eclip_projections import (
     Way,
 )
 from helpers.chapters.eclip_towers import OWN, check_towers, cue_of
-from helpers.data import catalog
+from helpers.data import folder_checks
 from helpers.data.scenes import CLASS_NAMES
 from helpers.lab.runs import Run
 from helpers.language.open_models import check_open_model
@@ -118,7 +118,7 @@ class Eclip(Chapter):
         """Raise `Refused` if model, data or device are not there."""
         if self.vlm != TINY:
             check_open_model(self.vlm)
-        catalog.check(DataSettings.of(name=self.dataset))
+        folder_checks.check(DataSettings.of(name=self.dataset))
         super().check()
 
     def fitting(self) -> Fitting:

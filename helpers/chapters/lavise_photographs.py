@@ -21,7 +21,7 @@ from helpers.data.reference import ReferenceSet
 from helpers.explain.filters import cached, feature_blocks
 from helpers.explain.hooks import named_layer
 from helpers.explain.naming import Vocabulary, nearest_words, vocabulary
-from helpers.lab.weights import load_weights
+from helpers.lab.given_weights import given_weights
 from helpers.measure import retrieval
 from helpers.measure.aggregate import aggregate
 from helpers.methods.filter_words import Explained, explain_filters, labels_of
@@ -79,7 +79,7 @@ def network_of(extractor: str) -> nn.Module:
     """
     check(extractor)
     name, _, file = extractor.partition(":")
-    weights = load_weights(file)
+    weights = given_weights(file)
     if name in CIFAR:
         return _cifar(name, weights)
     network = getattr(torchvision.models, name)()

@@ -17,11 +17,12 @@ from torch import nn
 
 from helpers import paths
 from helpers.chapters.probing import CELL_CAM, Arm, crossed, difference, study
-from helpers.data import catalog
-from helpers.lab.weights import load_weights
+from helpers.data import catalog, folder_checks
+from helpers.lab.given_weights import given_weights
 from helpers.report.provenance import provenance
 from helpers.settings import DataSettings, Refused
 from helpers.vision import backbone
+from helpers.whole import write_whole
 
 PHOTOGRAPHS = "11_probing-photographs"  # the record that chapter 11 shows
 COMMAND = (
@@ -34,7 +35,7 @@ COMMAND = (
 def frozen(name: str, file: str, classes: int) -> nn.Module:
     """Return a network of `helpers.vision` with weights from a file, for features."""
     network = backbone(name, classes)
-    weights = load_weights(file)
+    weights = given_weights(file)
     own = {
         key: value
         for key, value in network.state_dict().items()
@@ -63,12 +64,13 @@ def main(arguments: Mapping[str, Any]) -> dict[str, Any]:
         train=arguments["train"],
         test=arguments["test"],
     )
+    folder_checks.check(data)
     classes = len(catalog.class_names(data))
     network = frozen(name, file, classes)
     return study(
         network,
-        catalog.load(data, "train"),
-        catalog.load(data, "test"),
+        folder_checks.load(data, "train"),
+        folder_checks.load(data, "test"),
         crossed(arguments["heads"], arguments["losses"], arguments["recipes"]),
         range(1, arguments["seeds"] + 1),
         arguments["methods"],
@@ -142,5 +144,5 @@ if __name__ == "__main__":
     if given.record:
         found["provenance"] = provenance(time.monotonic() - started, threads=1)
         file = paths.records() / f"{PHOTOGRAPHS}.json"
-        file.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", "utf-8")
+        write_whole({file: json.dumps(found, indent=1, allow_nan=False) + "\n"})
     print(json.dumps(found, indent=1))

@@ -9,7 +9,9 @@ from pathlib import Path
 from helpers.compare.comparing import compare, document
 from helpers.compare.printing import lines
 from helpers.compare.sides import side
+from helpers.report.terminal import one_line
 from helpers.settings import Refused
+from helpers.whole import write_whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,18 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.out is not None:
             written(given.out, json.dumps(document(found), indent=1, allow_nan=False))
     except Refused as refusal:
-        print(f"helpers.compare: {refusal}", file=sys.stderr)
+        print(one_line(f"helpers.compare: {refusal}"), file=sys.stderr)
         return 2
-    print("\n".join(lines(found, given.all)))
+    print("\n".join(map(one_line, lines(found, given.all))))
     return 0
 
 
 def written(file: Path, text: str) -> None:
     """Write a file whole; raises `Refused` where that cannot be."""
-    beside = file.with_suffix(".writing")
     try:
-        beside.write_text(text + "\n", "utf-8")
-        beside.replace(file)
+        write_whole({file: text + "\n"})
     except OSError as error:
         raise Refused(f"'{file}' cannot be written: {error.strerror}") from None
 

@@ -115,7 +115,8 @@ def as_numbers(value: Any) -> Floats | None:
 def of_row(row: Mapping[str, Any]) -> dict[tuple[str, ...], Floats]:
     """Return the scores of one training by their path."""
     found = dict(leaves(row))
-    lengths = {len(found[(name,)]) for name in (CORRECT, "full") if (name,) in found}
+    wide = [found[(name,)] for name in (CORRECT, "full") if (name,) in found]
+    lengths = {len(values) for values in wide if values.ndim}
     return {
         path: values
         for path, values in found.items()

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from helpers import paths
+from helpers.data.json_text import read_json
+from helpers.data.places import expanded
 from helpers.lab.runs import FILES
 from helpers.settings import Refused, nearest
 
@@ -45,7 +47,7 @@ def side(name: str) -> Side:
 
     Raises `Refused` in one line for what is not there, not whole, or not one.
     """
-    place = Path(name).expanduser()
+    place = expanded(name)
     if place.is_dir():
         return of_run(name, place)
     if place.suffix == ".json":
@@ -125,10 +127,11 @@ def of_record(name: str, file: Path) -> Side:
         place=file,
         is_run=False,
         settings=flat({"chapter": whole.get("chapter", "unknown")})
-        | flat(whole.get("parameters", {}))
+        | flat(_named(whole, "parameters", file))
         | {key: value for key, value in flat(more).items() if _is_short(value)},
         arms=arms,
-        origin=flat(whole.get("provenance", {})) | flat(whole.get("runs", {}), "runs"),
+        origin=flat(_named(whole, "provenance", file))
+        | flat(_named(whole, "runs", file), "runs"),
         hashes={"scores": of_scores(arms)},
     )
 
@@ -162,6 +165,14 @@ def _are_rows(seeds: Any) -> bool:
     )
 
 
+def _named(whole: Mapping[str, Any], part: str, file: Path) -> Mapping[str, Any]:
+    """Return a part of a record that has named values, {} where it is not there."""
+    found = whole.get(part, {})
+    if not isinstance(found, Mapping):
+        raise Refused(f"'{file}': {part} must hold named values")
+    return found
+
+
 def _is_short(value: Any) -> bool:
     return len(str(value)) < 200
 
@@ -171,10 +182,11 @@ def _sha256(content: bytes) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise Refused(f"'{file}' cannot be read: {error}") from None
+    found = read_json(file, "record", "copy it again")
     if not isinstance(found, dict):
         raise Refused(f"'{file}' holds no named values: it is no run and no record")
+    try:
+        json.dumps(found, allow_nan=False)
+    except ValueError:
+        raise Refused(f"'{file}' holds a number too large to be one") from None
     return found

@@ -1,19 +1,18 @@
 """COCO's captions: pictures and what people wrote of them (Chen et al. 2015)."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from helpers.data.squares import Picture, opened, rgb, square
+from helpers.data import pictures
+from helpers.data.json_text import FAULTS, fault, read_json
+from helpers.data.places import inside, is_there
+from helpers.data.squares import Picture, square
 from helpers.settings import Refused
 from helpers.streams import stream
-
-FAULTS = (ValueError, KeyError, TypeError)  # of a file of another form
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,7 @@ def find_captions(folder: Path, file: Path) -> Captions:
     """
     if not folder.is_dir():
         raise Refused(f"pictures '{folder}' are not there: give a folder")
-    try:
-        whole: Any = json.loads(file.read_text("utf-8"))
-    except OSError:
-        raise Refused(f"captions '{file}' cannot be read: give a JSON file") from None
-    except ValueError as error:
-        raise _no_captions(file, error) from None
+    whole = read_json(file, "captions", "give a JSON file of COCO's captions")
     try:
         names = {int(one["id"]): str(one["file_name"]) for one in whole["images"]}
         texts: dict[int, list[str]] = {number: [] for number in names}
@@ -68,7 +62,8 @@ def find_captions(folder: Path, file: Path) -> Captions:
                 empty += 1
     except FAULTS as error:
         raise _no_captions(file, error) from None
-    there = {n: name for n, name in names.items() if (folder / name).is_file()}
+    places = {n: inside(folder, name, file) for n, name in names.items()}
+    there = {n: name for n, name in names.items() if is_there(places[n])}
     if not there:
         raise Refused(
             f"no picture of '{file}' lies in '{folder}', as "
@@ -97,7 +92,7 @@ def read_pictures(captions: Captions, names: Sequence[str], size: int) -> Tensor
         raise Refused(f"picture '{unknown[0]}' has no captions")
     images = torch.empty((len(names), 3, size, size), dtype=torch.uint8)
     for row, name in enumerate(names):
-        pixels = rgb(opened(captions.folder / name))
+        pixels = pictures.read(captions.folder / name)
         images[row] = square(Picture(pixels), size).image
     return images
 
@@ -130,6 +125,6 @@ def folds(names: Sequence[str], count: int, seed: int) -> tuple[tuple[str, ...],
 
 def _no_captions(file: Path, error: Exception) -> Refused:
     return Refused(
-        f"captions '{file}' are no COCO captions ({type(error).__name__}: "
-        f"{str(error)[:60]}): images and annotations with a caption are needed"
+        f"captions '{file}' are no COCO captions ({fault(error)}): images and "
+        "annotations with a caption are needed"
     )

@@ -1,7 +1,8 @@
 """COCO's annotations: instances as polygons or run lengths, and panoptic segments."""
 
-import json
-from collections.abc import Container, Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,7 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from helpers.data import pictures
+from helpers.data.coco_shapes import check_box, check_mask, check_runs
 from helpers.data.folders import SUFFIXES
+from helpers.data.json_text import FAULTS, fault, read_json
 from helpers.data.listing import (
     Annotation,
     Drawing,
@@ -21,11 +25,10 @@ from helpers.data.listing import (
     category_words,
     without_wordless,
 )
-from helpers.data.squares import opened, rgb
+from helpers.data.places import inside, is_there
 from helpers.settings import Refused
 
 Instance = Mapping[str, Any]  # one of COCO's annotations
-FAULTS = (ValueError, KeyError, TypeError)  # of a file of another form
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,16 @@ def find(folder: Path, file: Path) -> Instances:
         objects: dict[int, list[Instance]] = {number: [] for number in images}
         for one in whole["annotations"]:
             objects[int(one["image_id"])].append(one)
-        sizes = {
-            n: (int(one["width"]), int(one["height"])) for n, one in images.items()
-        }
+        for number, found in objects.items():
+            for one in found:
+                what, size = _said(file, one), _size(images[number])
+                _check_class(one, classes, what)
+                check_box(one.get("bbox"), size, what)
+                check_mask(one.get("segmentation"), size, what)
+    except Refused:
+        raise
     except FAULTS as error:
         raise _no_coco(file, "instances", error) from None
-    for number, found in objects.items():
-        for one in found:
-            _check(one, classes, sizes[number], file)
     return _matched(folder, file, classes, images, objects)
 
 
@@ -86,18 +91,23 @@ def find_panoptic(folder: Path, file: Path, segments: Path) -> Instances:
         classes = _classes(things)
         objects: dict[int, list[Instance]] = {number: [] for number in images}
         for many in whole["annotations"]:
-            png = segments / str(many["file_name"])
+            number = int(many["image_id"])
+            png = inside(segments, str(many["file_name"]), file)
+            if not is_there(png):
+                raise Refused(f"segments '{png}' are not there: name their folder")
             for one in many["segments_info"]:
                 if int(one["category_id"]) in classes:
+                    what = _said(file, one)
+                    _check_class(one, classes, what)
+                    check_box(one.get("bbox"), _size(images[number]), what)
+                    if not 0 <= int(one["id"]) < 2**24:
+                        raise Refused(f"{what}: segments are 0 to {2**24 - 1}")
                     mask = partial(_segment, png, int(one["id"]))
-                    objects[int(many["image_id"])].append({**one, "mask": mask})
+                    objects[number].append({**one, "mask": mask})
+    except Refused:
+        raise
     except FAULTS as error:
         raise _no_coco(file, "panoptic segments", error) from None
-    for found in objects.values():
-        for one in found:
-            png = one["mask"].args[0]
-            if not png.is_file():
-                raise Refused(f"segments '{png}' are not there: name their folder")
     return _matched(folder, file, classes, images, objects)
 
 
@@ -127,7 +137,7 @@ def list_instances(
             Entry(
                 path.relative_to(found.folder).as_posix(),
                 (int(about["height"]), int(about["width"])),
-                partial(_pixels, path),
+                partial(pictures.read, path),
                 tuple(objects),
             )
         )
@@ -139,7 +149,7 @@ def decoded(segmentation: Any, size: tuple[int, int]) -> Tensor:
     """Return the pixels of COCO's polygons or run lengths, `[H, W]`, bool.
 
     Raises:
-        Refused: pycocotools is not installed.
+        Refused: pycocotools is not installed, or run lengths of another number.
     """
     try:
         from pycocotools import mask as coco
@@ -150,6 +160,7 @@ def decoded(segmentation: Any, size: tuple[int, int]) -> Tensor:
     height, width = size
     if isinstance(segmentation, Mapping):
         runs = segmentation
+        check_runs(runs["counts"], height * width)
         if isinstance(runs["counts"], list):
             runs = coco.frPyObjects(runs, height, width)
         return torch.tensor(np.asarray(coco.decode(runs), dtype=bool))
@@ -160,32 +171,43 @@ def decoded(segmentation: Any, size: tuple[int, int]) -> Tensor:
 def _parsed(folder: Path, file: Path) -> Any:
     if not folder.is_dir():
         raise Refused(f"pictures '{folder}' are not there: give a folder")
-    try:
-        return json.loads(file.read_text("utf-8"))
-    except OSError:
-        raise Refused(
-            f"annotations '{file}' cannot be read: give a JSON file"
-        ) from None
-    except ValueError as error:
-        raise _no_coco(file, "instances", error) from None
+    return read_json(file, "annotations", "give a JSON file of COCO")
 
 
 def _images(whole: Any) -> dict[int, Mapping[str, Any]]:
     """Return what a file says of each picture, whose size and name are needed."""
     images = {int(one["id"]): one for one in whole["images"]}
+    _once("picture", (one["id"] for one in whole["images"]))
+    _once("file_name", (one["file_name"] for one in whole["images"]))
     for one in images.values():
-        int(one["width"]), int(one["height"]), one["file_name"]
+        _size(one)
     return images
 
 
+def _size(about: Mapping[str, Any]) -> tuple[int, int]:
+    return int(about["width"]), int(about["height"])
+
+
 def _classes(categories: Any) -> dict[int, str]:
+    categories = list(categories)
+    _once("category", (one["id"] for one in categories))
     return {int(one["id"]): str(one["name"]) for one in categories}
+
+
+def _once(what: str, values: Iterable[Any]) -> None:
+    for value, times in Counter(values).items():
+        if times > 1:
+            raise ValueError(f"{what} {value} is there {times} times")
+
+
+def _said(file: Path, one: Instance) -> str:
+    return f"annotations '{file}': instance {str(one.get('id', '?'))[:20]}"
 
 
 def _no_coco(file: Path, what: str, error: Exception) -> Refused:
     return Refused(
-        f"annotations '{file}' are no COCO {what} ({type(error).__name__}: "
-        f"{str(error)[:60]}): images, categories and annotations are needed"
+        f"annotations '{file}' are no COCO {what} ({fault(error)}): images, "
+        "categories and annotations are needed"
     )
 
 
@@ -197,24 +219,27 @@ def _matched(
     objects: Mapping[int, Sequence[Instance]],
 ) -> Instances:
     """Return the pictures that the file and the folder have in common."""
-    listed = {folder / str(one["file_name"]): one for one in images.values()}
-    present = {path: one for path, one in listed.items() if path.is_file()}
+    listed = {
+        inside(folder, str(one["file_name"]), file): one for one in images.values()
+    }
+    present = {path: one for path, one in listed.items() if is_there(path)}
     if not present:
         raise Refused(
             f"no picture of '{file}' lies in '{folder}', as "
             f"'{next(iter(listed), '')}': name the folder of the pictures themselves"
         )
-    there = {path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES}
+    there = {
+        Path(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if Path(name).suffix.lower() in SUFFIXES
+    }
     left_out = {
         "not in the folder": len(listed) - len(present),
         "not in the annotations": len(there - set(present)),
     }
     told = {cause: n for cause, n in left_out.items() if n}
     return Instances(folder, classes, present, objects, told)
-
-
-def _pixels(path: Path) -> Tensor:
-    return rgb(opened(path))
 
 
 def _mask_of(one: Instance) -> Drawing:
@@ -234,48 +259,15 @@ def _segment(png: Path, number: int, size: tuple[int, int]) -> Tensor:
 
 @lru_cache(maxsize=1)  # the segments of one picture are drawn one after another
 def _segments(png: Path) -> Tensor:
-    red, green, blue = rgb(opened(png)).long()
+    red, green, blue = pictures.read(png).long()
     return red + 256 * green + 65536 * blue
 
 
-def _check(
-    one: Instance, classes: Mapping[int, str], size: tuple[int, int], file: Path
-) -> None:
-    """Raise `Refused` for an instance without class, mask or box, or outside."""
-    what = f"annotations '{file}': instance {one.get('id', '?')}"
-    width, height = size
-    if one.get("category_id") not in classes:
-        raise Refused(
-            f"{what} is of category {one.get('category_id')}, which has no name"
-        )
-    box, mask = one.get("bbox"), one.get("segmentation")
-    if not isinstance(box, Sequence) or len(box) != 4:
-        raise Refused(f"{what} has no box [left, top, width, height]")
-    left, top, wide, high = (float(value) for value in box)
-    if not (wide >= 0 and high >= 0 and left < width and top < height) or (
-        left + wide <= 0 or top + high <= 0
-    ):
-        raise Refused(
-            f"{what}: its box {[left, top, wide, high]} misses the picture of "
-            f"{width} x {height}: boxes are [left, top, width, height] in pixels"
-        )
-    if isinstance(mask, Mapping):
-        if list(mask.get("size", [])) != [height, width]:
-            raise Refused(
-                f"{what}: its mask is of {mask.get('size')}, the picture [{height}, "
-                f"{width}]: run lengths must be those of this picture"
-            )
-    elif not isinstance(mask, Sequence) or not mask or any(len(p) < 6 for p in mask):
-        raise Refused(
-            f"{what} has no mask: polygons of 3 points or more, or run lengths"
-        )
-    else:
-        across = [float(x) for part in mask for x in part[0::2]]
-        down = [float(y) for part in mask for y in part[1::2]]
-        if (
-            min(across) >= width
-            or min(down) >= height
-            or max(across) <= 0
-            or max(down) <= 0
-        ):
-            raise Refused(f"{what}: its mask misses the picture of {width} x {height}")
+def _check_class(one: Instance, classes: Mapping[int, str], what: str) -> None:
+    """Raise `Refused` for an instance of no class, or one that may be a crowd."""
+    if one["category_id"] not in classes:
+        raise Refused(f"{what} is of category {one['category_id']}, which has no name")
+    if one.get("iscrowd", 0) not in (0, 1, None):
+        raise Refused(f"{what}: iscrowd is {one['iscrowd']!r}, 0 or 1 is needed")
+    if not float(one.get("area", 0)) >= 0:
+        raise Refused(f"{what}: its area is {one['area']!r}")

@@ -10,10 +10,10 @@ from itertools import islice
 
 import torch
 
+from helpers.data import pictures
 from helpers.data.catalog import IMAGENET
 from helpers.data.coco import Instances
 from helpers.data.multi_label import Labelled, MultiLabel, gathered
-from helpers.data.squares import opened, rgb
 from helpers.settings import Refused
 
 
@@ -38,7 +38,7 @@ def _labelled(found: Instances) -> Iterator[Labelled]:
     places = {number: place for place, number in enumerate(sorted(found.classes))}
     rows = sorted(found.files.items(), key=lambda one: int(one[1]["id"]))
     for file, about in rows:
-        image = rgb(opened(file))
+        image = pictures.read(file)
         size = (int(about["width"]), int(about["height"]))
         if size != (image.shape[2], image.shape[1]):
             raise Refused(

@@ -5,7 +5,7 @@ A folder with `objects.json`, `image_data.json` and the pictures in `VG_100K/` a
 leave open is a named choice.
 """
 
-import json
+import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from helpers.data import pictures
+from helpers.data.json_text import FAULTS, fault, read_json
 from helpers.data.listing import (
     NO_WORD,
     Annotation,
@@ -28,7 +30,7 @@ from helpers.data.listing import (
     united,
     without_empty,
 )
-from helpers.data.squares import opened, rgb
+from helpers.data.places import is_there
 from helpers.settings import Refused
 
 FOLDERS = ("VG_100K", "VG_100K_2")
@@ -74,15 +76,15 @@ def find(folder: Path) -> Genome:
             number: [(_synset(one), _box(one)) for one in many]
             for number, many in found.items()
         }
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except FAULTS as error:
         raise Refused(
-            f"'{folder}' is no Visual Genome ({type(error).__name__}: {error}): take "
+            f"'{folder}' is no Visual Genome ({fault(error)}): take "
             "objects.json and image_data.json of one version"
         ) from None
     files: dict[int, Path] = {}
     for number in sizes:
         places = [folder / part / f"{number}.jpg" for part in FOLDERS]
-        there = [place for place in places if place.is_file()]
+        there = [place for place in places if is_there(place)]
         if there and number in named:
             files[number] = there[0]
         elif there:
@@ -128,7 +130,7 @@ def list_objects(genome: Genome, known: Container[str] | None = None) -> Listing
                 draw = partial(boxed, box)
                 objects.append(Annotation(synset, (rows[word],), draw))
         name = f"{file.parent.name}/{file.name}"
-        image = partial(_pixels, file)
+        image = partial(pictures.read, file)
         entries.append(Entry(name, genome.sizes[number], image, tuple(objects)))
     missing = tuple(sorted(words - set(inside) - {""}))
     return Listing(tuple(inside), tuple(entries), dict(lost), missing)
@@ -195,13 +197,7 @@ def boxed(box: Box, size: tuple[int, int]) -> Tensor:
 
 
 def _read(file: Path) -> Any:
-    try:
-        return json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise Refused(
-            f"'{file}' cannot be read ({type(error).__name__}): unpack it from "
-            "Visual Genome's downloads"
-        ) from None
+    return read_json(file, "objects", "unpack it from Visual Genome's downloads")
 
 
 def _synset(one: Mapping[str, Any]) -> str:
@@ -210,6 +206,8 @@ def _synset(one: Mapping[str, Any]) -> str:
 
 def _box(one: Mapping[str, Any]) -> Box:
     left, top, width, height = (float(one[of]) for of in ("x", "y", "w", "h"))
+    if not all(map(math.isfinite, (left, top, width, height))):
+        raise ValueError("a box is not finite")
     return left, top, width, height
 
 
@@ -220,7 +218,3 @@ def _meets(box: Box, size: tuple[int, int]) -> bool:
     across = min(round(left + width), wide) - max(round(left), 0)
     down = min(round(top + height), high) - max(round(top), 0)
     return across > 0 and down > 0
-
-
-def _pixels(file: Path) -> Tensor:
-    return rgb(opened(file))

@@ -6,6 +6,7 @@ neither as label nor as box: as in its own evaluation.
 """
 
 import hashlib
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import torch
 
+from helpers.data import pictures
 from helpers.data.catalog import IMAGENET
+from helpers.data.json_text import fault
 from helpers.data.multi_label import Labelled, MultiLabel, gathered
-from helpers.data.squares import opened, rgb
+from helpers.data.places import expanded, inside, is_there
 from helpers.settings import Refused, nearest
 
 CLASS_NAMES = (
@@ -52,7 +55,7 @@ def find(path: str, split: str) -> Voc:
     """
     if split not in SPLITS:
         raise Refused(f"unknown split '{split}' of VOC{nearest(split, [*SPLITS])}")
-    top = Path(path).expanduser()
+    top = expanded(path)
     folder = top / BELOW if (top / BELOW).is_dir() else top
     listed = folder / "ImageSets" / "Main" / f"{split}.txt"
     if not listed.is_file():
@@ -60,13 +63,20 @@ def find(path: str, split: str) -> Voc:
             f"'{listed}' is not there: give the folder that holds VOCdevkit/VOC2007, "
             "as torchvision.datasets.VOCDetection unpacks it"
         )
-    names = tuple(line.split()[0] for line in listed.read_text().splitlines() if line)
+    try:
+        lines = listed.read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"'{listed}' cannot be read ({fault(error)}): copy the file again"
+        ) from None
+    names = tuple(line.split()[0] for line in lines if line.strip())
     if not names:
         raise Refused(f"'{listed}' names no picture: copy the file again")
     total = hashlib.sha256()
     for name in names:
+        inside(folder, name, listed)
         for file in (_picture(folder, name), _annotation(folder, name)):
-            if not file.is_file():
+            if not is_there(file):
                 raise Refused(f"'{file}' of split '{split}' is not there: unpack again")
             total.update(f"{file.name} {file.stat().st_size}\n".encode())
     return Voc(folder, names, total.hexdigest()[:12])
@@ -83,13 +93,12 @@ def read(found: Voc, count: int, size: int) -> MultiLabel:
         raise Refused(
             f"VOC has {len(found.names)} pictures in this split, got count {count}"
         )
-    pictures = _read(found, count)
-    return gathered(pictures, CLASS_NAMES, size, IMAGENET)
+    return gathered(_read(found, count), CLASS_NAMES, size, IMAGENET)
 
 
 def _read(found: Voc, count: int) -> Iterator[Labelled]:
     for name in found.names[:count]:
-        image = rgb(opened(_picture(found.folder, name)))
+        image = pictures.read(_picture(found.folder, name))
         yield _labelled(image, _annotation(found.folder, name))
 
 
@@ -110,6 +119,8 @@ def _labelled(image: torch.Tensor, file: Path) -> Labelled:
             left, top, right, bottom = (
                 float(_text(box, side)) for side in ("xmin", "ymin", "xmax", "ymax")
             )
+            if not all(map(math.isfinite, (left, top, right, bottom))):
+                raise ValueError("a box is not finite")
             # Both ends are counted, from 1: pixels left - 1 to right - 1.
             boxes.append([left - 1, top - 1, right, bottom])
             name = _text(one, "name")
@@ -118,8 +129,7 @@ def _labelled(image: torch.Tensor, file: Path) -> Labelled:
             labels.append(CLASS_NAMES.index(name))
     except (ET.ParseError, OSError, ValueError) as error:
         raise Refused(
-            f"annotation '{file}' cannot be read ({type(error).__name__}: {error}): "
-            "copy the file again"
+            f"annotation '{file}' cannot be read ({fault(error)}): copy the file again"
         ) from None
     if (height, width) != tuple(image.shape[1:]):
         raise Refused(

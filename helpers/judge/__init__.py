@@ -7,6 +7,12 @@
     found = judge(model, of_tensors(images, labels, masks), Choice(("gradcam", "rise")))
 """
 
+import signal
+import sys
+
+if sys.argv[0] == "-m":  # `python -m`, still importing: Ctrl-C just ends it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from helpers.judge.choice import Choice
 from helpers.judge.judging import Judgement, judge
 from helpers.judge.material import Material, of_tensors

@@ -1,6 +1,7 @@
 """The command: `python -m helpers.judge --model NAME:WEIGHTS --data FOLDER ...`."""
 
 import json
+import signal
 import sys
 from functools import partial
 from typing import Any
@@ -15,10 +16,11 @@ from helpers.judge.outcome import (
     headline,
     sha256,
     table,
-    write_whole,
 )
 from helpers.judge.page import page
+from helpers.report.terminal import one_line
 from helpers.settings import Refused
+from helpers.whole import write_whole
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         text = json.dumps(whole, indent=1, allow_nan=False) + "\n"
         write_whole({given.out: text, given.page: page(found, material, about, known)})
     except Refused as refusal:
-        print(f"helpers.judge: {refusal}", file=sys.stderr)
+        print(one_line(f"helpers.judge: {refusal}"), file=sys.stderr)
         return 2
     except torch.OutOfMemoryError:
         less = "take a smaller --batch than"
@@ -42,15 +44,17 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     except OSError as error:
-        print(f"helpers.judge: {error}: nothing was written", file=sys.stderr)
+        print(one_line(f"helpers.judge: {error}: nothing was written"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("helpers.judge: stopped; nothing was written", file=sys.stderr)
+        again = "give the same command again"
+        print(f"helpers.judge: stopped; nothing was written: {again}", file=sys.stderr)
         return 130
     told = [f"{given.model}: {headline(found, material)[0]}"]
     told += headline(found, material)[1:]
-    print("\n".join([*told, "", table(found), "", *counts(found)]))
-    print(f"written: {given.out}, {given.page} ({found.seconds:.0f} s)")
+    whole_text = "\n".join([*told, "", table(found), "", *counts(found)])
+    print("\n".join(map(one_line, whole_text.split("\n"))))
+    print(one_line(f"written: {given.out}, {given.page} ({found.seconds:.0f} s)"))
     return 0
 
 
@@ -68,4 +72,7 @@ def described(given: Asked) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one more would only cry out
+    raise SystemExit(status)

@@ -10,6 +10,7 @@ from typing import NoReturn
 from torch import nn
 
 from helpers.data.catalog import NORMALISATION
+from helpers.data.places import expanded
 from helpers.explain.hooks import named_layer
 from helpers.explain.named import METHODS, How, method
 from helpers.judge import coco, labels, networks, sources
@@ -93,8 +94,8 @@ def asked(arguments: list[str] | None = None) -> Asked:
         device=given.device,
         shown=given.shown,
     )
-    out = Path(given.out).expanduser()
-    page = Path(given.html).expanduser() if given.html else out.with_suffix(".html")
+    out = expanded(given.out)
+    page = expanded(given.html) if given.html else out.with_suffix(".html")
     for file in (out, page):
         _check_place(file)
     if out.resolve() == page.resolve():
@@ -102,8 +103,8 @@ def asked(arguments: list[str] | None = None) -> Asked:
     return Asked(
         model=model,
         weights=weights,
-        data=Path(given.data).expanduser(),
-        masks=Path(given.masks).expanduser() if given.masks else None,
+        data=expanded(given.data),
+        masks=expanded(given.masks) if given.masks else None,
         labels=given.labels,
         classes=given.classes,
         cut=Cut(given.size, given.crop or given.size),

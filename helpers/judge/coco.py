@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from helpers.data import coco as data_coco
+from helpers.data import pictures
 from helpers.data.coco import Instance, Instances
-from helpers.data.squares import Picture, opened, rgb
+from helpers.data.squares import Picture
 from helpers.judge.labels import Groups
 from helpers.judge.material import Material, stacked
 from helpers.judge.sources import Cut, fingerprint, shuffled
@@ -105,7 +106,7 @@ def _largest(
     found: Instances, path: Path, by_group: dict[Group, list[Instance]], cut: Cut
 ) -> _Taken | None:
     """Return the class that covers most of what is shown; None if none is shown."""
-    image, about = rgb(opened(path)), found.files[path]
+    image, about = pictures.read(path), found.files[path]
     height, width = image.shape[1:]
     if (width, height) != (int(about["width"]), int(about["height"])):
         raise Refused(

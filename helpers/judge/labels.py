@@ -1,10 +1,10 @@
 """From a data set's class names to a network's class indices: said, never guessed."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from helpers.data.json_text import fault, parsed
+from helpers.data.places import expanded
 from helpers.settings import Refused, nearest
 
 Groups = dict[str, tuple[int, ...]]
@@ -25,11 +25,11 @@ def class_names(given: str) -> tuple[str, ...]:
         found = (known.index_to_description(i) for i in range(known.num_classes()))
         return tuple(text.split(",")[0].strip() for text in found)
     try:
-        lines = Path(given).expanduser().read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = expanded(given).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise Refused(
-            f"class names '{given}' cannot be read: give a text file with a name a "
-            "line, in the order of the logits, or imagenet"
+            f"class names '{given}' cannot be read ({fault(error)}): give a text file "
+            "with a name a line, in the order of the logits, or imagenet"
         ) from None
     names = tuple(line.strip() for line in lines if line.strip())
     if not names:
@@ -44,7 +44,7 @@ def read_map(file: str) -> dict[str, list[int | str]]:
 
     Raises `Refused` for a file that is missing or holds something else.
     """
-    path = Path(file).expanduser()
+    path = expanded(file)
     try:
         text = path.read_text("utf-8")
         if path.suffix == ".csv":
@@ -58,18 +58,18 @@ def read_map(file: str) -> dict[str, list[int | str]]:
                     "line, name,class,class"
                 )
         else:
-            loaded = json.loads(text)
+            loaded = parsed(text)
             if not isinstance(loaded, Mapping):
-                raise ValueError
+                raise ValueError("no names")
             found = {
                 str(name): list(one) if isinstance(one, list) else [one]
                 for name, one in loaded.items()
             }
     except Refused:
         raise
-    except (OSError, ValueError):
+    except (OSError, ValueError, csv.Error) as error:
         raise Refused(
-            f"label map '{file}' cannot be read: write JSON, "
+            f"label map '{file}' cannot be read ({fault(error)}): write JSON, "
             '{"car": "automobile", "dog": [151, 152]}, or CSV lines car,automobile'
         ) from None
     for name, classes in found.items():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from helpers.lab.weights import load_weights
+from helpers.data.places import expanded
+from helpers.lab.given_weights import given_weights
 from helpers.settings import Refused, check_backbone, nearest
 from helpers.vision import BACKBONES, backbone
 
@@ -29,7 +30,7 @@ def parts(text: str) -> tuple[str, Path]:
         )
     full = f"timm:{name}" if head == "timm" else name
     maker(full)
-    return full, Path(file).expanduser()
+    return full, expanded(file)
 
 
 def maker(name: str) -> Callable[[int], nn.Module]:
@@ -73,40 +74,20 @@ def network(name: str, file: Path) -> tuple[nn.Module, int]:
 
     Raises `Refused` for weights that cannot be read, do not fit or are not finite.
     """
-    try:
-        weights = load_weights(file)
-    except Refused as refusal:
-        if "hold more than tensors" not in str(refusal):
-            raise
-        raise Refused(
-            f"weights '{file}' hold more than tensors and are not loaded: where you "
-            f"trust them, {_conversion(file)}, and give weights.pt"
-        ) from None
-    for key, values in weights.items():
-        if values.is_floating_point() and not values.isfinite().all():
-            raise Refused(
-                f"weights '{file}' hold NaN or inf in '{key}': take another checkpoint"
-            )
+    weights = given_weights(file)
     make = maker(name)
     outputs = _outputs(make, weights)
+    if outputs < 1:
+        raise Refused(f"weights '{file}' are of a network without a class")
     model = make(outputs)
     if wrong := _misfits(model, weights):
         raise Refused(f"weights '{file}' do not fit {name}: {wrong}")
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except (RuntimeError, TypeError) as error:
+        what = " ".join(str(error).split())[:120]
+        raise Refused(f"weights '{file}' do not fit {name}: {what}") from None
     return model.eval(), outputs
-
-
-def _conversion(file: Path) -> str:
-    """Return the line that writes weights.pt from a file that would run code.
-
-    The file may hold the whole network, or its weights as one entry of several.
-    """
-    code = (
-        f"import torch; m = torch.load('{file}', weights_only=False); "
-        "m = m.state_dict() if hasattr(m, 'state_dict') else m; "
-        "torch.save(m.get('state_dict', m.get('model', m)), 'weights.pt')"
-    )
-    return f'python -c "{code}"'
 
 
 def _outputs(make: Callable[[int], nn.Module], weights: Mapping[str, Tensor]) -> int:

@@ -248,22 +248,6 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_whole(texts: Mapping[Path, str]) -> None:
-    """Write several files, each whole or not at all, and none unless all could be.
-
-    They are written beside their places first and moved there afterwards.
-    """
-    beside = {file: file.with_name(f".{file.name}.writing") for file in texts}
-    try:
-        for file, text in texts.items():
-            beside[file].write_text(text, "utf-8")
-        for file in texts:
-            beside[file].replace(file)
-    finally:
-        for file in beside.values():
-            file.unlink(missing_ok=True)
-
-
 def _versions() -> dict[str, str]:
     found = {}
     for package in LIBRARIES:

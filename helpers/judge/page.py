@@ -57,7 +57,7 @@ def page(
     missing = [f"<li>{escape(line)}</li>" for line in counts(judgement)]
     shown = range(min(judgement.choice.shown, len(material)))
     pictures = [_picture(i, judgement, material, known) for i in shown]
-    return "\n".join(
+    whole = "\n".join(
         [
             "<!doctype html>",
             '<html lang="en">',
@@ -80,6 +80,7 @@ def page(
             "",
         ]
     )
+    return whole.encode("utf-8", "backslashreplace").decode()  # a path may hold bytes
 
 
 def _table(judgement: Judgement) -> str:

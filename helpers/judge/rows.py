@@ -64,8 +64,11 @@ class Case:
             yield slice(first, first + step)
             now, done = time.monotonic(), min(first + step, count)
             if now - last >= PATIENCE and done < count:
+                spent = now - started
+                left = spent / done * (count - done)
                 report(
-                    f"{what}: {done} of {count} pictures after {now - started:.0f} s"
+                    f"{what}: {done} of {count} pictures after {spent:.0f} s, about "
+                    f"{left:.0f} s left"
                 )
                 last = now
 

@@ -1,6 +1,7 @@
 """Pictures in class folders, with masks beside them where there are some."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +11,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from helpers.data.folder_checks import check_tree
 from helpers.data.folders import SPLITS, SUFFIXES, balanced, check_size
-from helpers.data.squares import Picture, opened, rgb, square
+from helpers.data.pictures import opened
+from helpers.data.pictures import read as read_picture
+from helpers.data.places import is_there
+from helpers.data.squares import Picture, square
 from helpers.judge.labels import Groups
 from helpers.judge.material import Material, stacked
 from helpers.settings import Refused
@@ -86,6 +91,7 @@ def find(path: Path, masks: Path | None = None) -> ClassFolders:
     """
     if not path.is_dir():
         raise Refused(f"pictures '{path}' are not there: give a folder")
+    check_tree(path)
     inside = sorted(
         entry.name
         for entry in path.iterdir()
@@ -109,7 +115,7 @@ def find(path: Path, masks: Path | None = None) -> ClassFolders:
         for name, found in files.items():
             for file in found:
                 at = mask_of(file, path, masks)
-                if not at.is_file():
+                if not is_there(at):
                     raise Refused(
                         f"no mask '{at}' for a picture of class '{name}': give one for "
                         "each, or none"
@@ -152,10 +158,10 @@ def _squares(
     folder: ClassFolders, files: Iterable[Path], cut: Cut
 ) -> Iterator[Picture]:
     for file in files:
-        image, mask = rgb(opened(file)), None
+        image, mask = read_picture(file), None
         if folder.masks is not None:
             at = mask_of(file, folder.path, folder.masks)
-            drawn = opened(at)
+            drawn = opened(at, deep=True)
             check_size(at, drawn.size, image)
             mask = marked(drawn)
         yield cut.of(Picture(image, mask))
@@ -183,13 +189,13 @@ def pictures(folder: Path) -> list[Path]:
 
 def shuffled(files: Iterable[Path]) -> list[Path]:
     """Return files in the order of the hashes of their names: no order of a camera."""
-    return sorted(files, key=lambda f: hashlib.sha256(f.name.encode()).digest())
+    return sorted(files, key=lambda f: hashlib.sha256(os.fsencode(f.name)).digest())
 
 
 def fingerprint(files: Iterable[Path]) -> str:
     """Return a hash of the names and contents of files, 16 digits."""
     total = hashlib.sha256()
     for file in files:
-        total.update(file.name.encode())
+        total.update(os.fsencode(file.name))
         total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()[:16]

@@ -1,14 +1,13 @@
-"""Many runs, over processes of one thread each: the only maker of processes."""
+"""Many runs, each once, over processes of one thread each."""
 
-import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, as_completed
+from contextlib import nullcontext
 from functools import partial
 
-from helpers.data import catalog
+from helpers.data import folder_checks
+from helpers.lab import workers as processes
 from helpers.lab.runs import (
     Run,
     check,
@@ -18,9 +17,9 @@ from helpers.lab.runs import (
     train_or_load,
 )
 from helpers.lab.weights import Report
-from helpers.settings import DataSettings, RunSettings
+from helpers.settings import DataSettings, Refused, RunSettings
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+DELAY = 90  # seconds; a network file system may show a new folder only after a minute
 
 
 def grid(
@@ -35,6 +34,8 @@ def grid(
     are read once, so that a bad one is named at the start. Runs are trained by any
     `concurrent.futures.Executor`, by default `workers` spawned processes; where only
     one is missing it is trained here. A run asked for twice is trained once.
+
+    Raises `Refused` for a setting that will not do, and where a worker was killed.
     """
     for one in settings:
         check(one)
@@ -47,12 +48,10 @@ def grid(
     if len(missing) == 1 and executor is None:
         train_or_load(missing[0], partial(_line, _name(missing[0]), report=report))
     elif missing:
-        own = executor or _pool(min(workers, len(missing)))
-        try:
-            _train_all(missing, own, report)
-        finally:
-            if executor is None:
-                own.shutdown(cancel_futures=True)
+        own = processes.local_workers(min(workers, len(missing)), report)
+        with own if executor is None else nullcontext(executor) as taken:
+            _train_all(missing, taken, report)
+        _wait_for(missing)
     found = {one: train_or_load(one) for one in wanted}
     return [found[one] for one in settings]
 
@@ -75,7 +74,7 @@ def _read_once(data: DataSettings, report: Report | None) -> None:
     if report:
         report(f"reading the pictures of {data.name}")
     for split in ("train", "validation", "test"):
-        catalog.load(data, split)
+        folder_checks.load(data, split)
 
 
 def _train_all(
@@ -93,40 +92,36 @@ def _train_all(
                     f"run {done} of {len(missing)} done: {_name(futures[future])}; "
                     f"{spent:.0f} s so far, about {left:.0f} s left"
                 )
+    except BrokenExecutor:
+        raise Refused(
+            "a process that trained was killed (out of memory?): what it did is kept "
+            "up to its last epoch and goes on when asked again"
+        ) from None
     except BaseException:
         for future in futures:
             future.cancel()
         raise
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    """Return spawned workers; the variables are read when they import torch."""
-    for variable in THREADS:
-        os.environ[variable] = "1"
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+def _wait_for(trained: Sequence[RunSettings]) -> None:
+    """Raise `Refused` if a run that was trained elsewhere is not seen from here.
 
-
-def _end_with_parent() -> None:
-    """End this worker when the process that made it is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+    Without this it would be trained a second time.
+    """
+    until = time.monotonic() + DELAY
+    for one in trained:
+        while not is_up_to_date(one, place(one)):
+            if time.monotonic() > until:
+                raise Refused(
+                    f"run '{place(one)}' was trained by a worker and is not seen here: "
+                    "workers and this process need one folder of runs"
+                )
+            time.sleep(0.5)
 
 
 def _work(settings: RunSettings, loud: bool) -> None:
-    say = partial(_line, _name(settings), report=_to_terminal) if loud else None
+    say = partial(_line, _name(settings), report=processes.say) if loud else None
     train_or_load(settings, say)
-
-
-def _to_terminal(text: str) -> None:
-    print(text, flush=True)
 
 
 def _line(name: str, text: str, report: Report | None) -> None:

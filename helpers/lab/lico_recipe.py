@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, cast
 from torch import nn
 
 from helpers.data import catalog
+from helpers.data.places import expanded
 from helpers.data.scenes import draw_scenes
 from helpers.lab.classifier_recipes import check_classifier, classifier, judged_on
 from helpers.lab.recipe import Recipe
 from helpers.lab.score import score_classifier
 from helpers.language import prompts, sources
+from helpers.language.arrays import read_arrays
 from helpers.language.tiny_clip import Architecture, build_tiny_clip
 from helpers.methods.presets import UNREPAIRED
 from helpers.settings import DataSettings, Lico, Refused, RunSettings, TinyClip
@@ -39,11 +41,15 @@ def _check_lico(settings: RunSettings) -> None:
     method = _lico(settings)
     if not _reads_text(method):
         return
+    kind, _, path = method.language.partition(":")
+    if kind == "file":
+        expanded(path)
     sources.check_source(method.language)
     names = catalog.class_names(settings.data)
     _check_together(settings, len(names))
-    kind, _, path = method.language.partition(":")
     if kind == "file":
+        remedy = "write np.savez(path, features=[K, E] numbers, names=[K] strings)"
+        read_arrays(expanded(path), ("features", "names"), "text features", remedy)
         sources.read_features(path, names, method.text_width)
         return
     if method.language.endswith("one-hot"):

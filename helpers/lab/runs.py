@@ -7,12 +7,16 @@ A run lies in `runs/<data set>/<method>/seed<seed>-<digest>/`:
 - `history.csv`: a row an epoch;
 - `text.safetensors`: the text side it was trained beside, for LICO alone;
 - `record.json`: the scores, the same bits each time on one machine;
-- `provenance.json`: seconds, date, memory, versions, commit: never compared.
+- `provenance.json`: seconds, date, memory, versions, commit: never compared;
+- `SHA256SUMS`: the checksums of all these: `helpers.lab.sums`.
 
 The digest covers the settings, the data's fingerprint, the thread count, the code that
 training depends on and the runs it starts from; so a changed loss is a new run. Scores
 carry a hash of the code that made them and are made again, from the same weights, when
 it changes.
+
+A run is made in `<run>.partial` and renamed when it is whole; one that is found damaged
+is set aside as `<run>.damaged`.
 """
 
 import csv
@@ -20,7 +24,6 @@ import errno
 import hashlib
 import json
 import re
-import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,19 +32,22 @@ from typing import Any
 
 import pandas as pd
 import torch
-from filelock import FileLock
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from helpers import paths
-from helpers.data import catalog
+from helpers.data import catalog, folder_checks
+from helpers.lab import sums
 from helpers.lab.code import TRAINER, code_hash
 from helpers.lab.fit import CHECKPOINT, fit
+from helpers.lab.killable import drop_damaged, killable
+from helpers.lab.locks import locked
 from helpers.lab.recipes import label, recipe
 from helpers.lab.weights import Report, load_weights
 from helpers.report.margins import is_trained_out
 from helpers.report.provenance import provenance
 from helpers.settings import Method, Refused, RunSettings
+from helpers.whole import write_whole
 
 FILES = (
     "config.json",
@@ -50,7 +56,12 @@ FILES = (
     "record.json",
     "provenance.json",
 )
+TEXT = "text.safetensors"  # of LICO alone
+PARTS = (*FILES, TEXT)
 SPACE = 300  # MB that must be free before a training begins
+# What the disk answers when a run cannot be kept there, and no fault of the code.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_WAY = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Run:
 
         Raises `Refused` for a run that has none.
         """
-        file = self.folder / "text.safetensors"
+        file = self.folder / TEXT
         if not file.is_file():
             raise Refused(f"run '{self.folder.name}' was trained without a text side")
         made = recipe(self.settings)
@@ -102,14 +113,15 @@ class Run:
 
 def check(settings: RunSettings) -> None:
     """Raise `Refused` if data or device are not there; trains and reads nothing."""
-    catalog.check(settings.data)
+    folder_checks.check(settings.data)
     kind, _, number = settings.device.partition(":")
     there = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
     }
-    if int(number or 0) >= there.get(kind, 0):
+    counted = re.fullmatch("[0-9]{0,4}", number)
+    if not counted or int(number or 0) >= there.get(kind, 0):
         names = [name for name, count in there.items() if count]
         raise Refused(
             f"device '{settings.device}' is not there: take one that this machine has, "
@@ -137,8 +149,8 @@ def place(settings: RunSettings) -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """Tell whether all files of a run are there."""
-    return all((folder / name).is_file() for name in FILES)
+    """Tell whether all files of a run are there, as they were written."""
+    return folder.is_dir() and not sums.fault(folder, FILES)
 
 
 def is_up_to_date(settings: RunSettings, folder: Path) -> bool:
@@ -157,57 +169,85 @@ def train_or_load(settings: RunSettings, report: Report | None = None) -> Run:
     """Return the run with these settings: from its folder, else trained now.
 
     An interrupted training goes on from its last whole epoch. Two processes that ask
-    for the same run at once train it once.
+    for the same run at once train it once. A run that is damaged is set aside, which is
+    said, and trained again.
 
     Raises `Refused` for data, device or disk that will not do.
     """
     check(settings)
     folder = place(settings)
-    if is_up_to_date(settings, folder):
-        return Run(settings, folder)
-    for one in needs(settings):
-        train_or_load(one, report)
-    locks = paths.runs() / ".locks"
     try:
+        if is_up_to_date(settings, folder):
+            _adopt(folder)
+            return Run(settings, folder)
+        for one in needs(settings):
+            train_or_load(one, report)
         paths.require_space(folder, SPACE)
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"{folder.name}.lock"):
+        with locked(folder, report):
             if not is_whole(folder):
+                sums.set_aside(folder, FILES, report)
                 _train(settings, folder, report)
-            elif not is_up_to_date(settings, folder):  # asked anew, under the lock
-                _score_again(Run(settings, folder))
+            if not is_up_to_date(settings, folder):  # asked anew, under the lock
+                _score_again(Run(settings, folder), report)
     except OSError as error:
-        if error.errno not in (None, errno.ENOSPC, errno.EACCES, errno.EROFS):
+        lost = error.errno == errno.ENOENT and str(folder) in str(error.filename)
+        if not lost and error.errno not in (None, *NO_ROOM, *NO_WAY):
             raise
+        remedy = f"free some space, or set {paths.VARIABLE} to another folder"
+        known = f"{error}: {remedy}" if error.errno else str(error)
         raise Refused(
-            f"run '{folder.name}' cannot be written: {error}; what was trained is kept "
+            f"run '{folder.name}' cannot be written: {known}; what was trained is kept "
             "and goes on when asked again"
         ) from None
     return Run(settings, folder)
 
 
+def _adopt(folder: Path) -> None:
+    """Give a run that is older than checksums its own, where it may be written."""
+    if sums.is_sealed(folder, PARTS):
+        return
+    try:
+        with locked(folder, None):
+            if not sums.is_sealed(folder, PARTS):
+                sums.seal(folder, PARTS)
+    except OSError:
+        return
+
+
 def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
-    started = time.monotonic()
     partial = folder.with_name(f"{folder.name}.partial")
-    if folder.exists():  # not whole: a file was lost
-        shutil.rmtree(folder)
+    partial.mkdir(parents=True, exist_ok=True)
+    if not (is_whole(partial) and sums.is_sealed(partial, PARTS)):
+        _fill(settings, partial, report)
+    for left in partial.iterdir():  # the checkpoint, and what a kill left
+        if left.name not in (*PARTS, sums.SUMS):
+            left.unlink()
+    partial.rename(folder)
+
+
+def _fill(settings: RunSettings, partial: Path, report: Report | None) -> None:
+    """Write all files of a run, their checksums last."""
+    started = time.monotonic()
+    (partial / sums.SUMS).unlink(missing_ok=True)
+    drop_damaged(partial / CHECKPOINT, report)
     module, tensors = recipe(settings).module_and_tensors(settings, _starts(settings))
-    history = fit(
-        module,
-        tensors,
-        epochs=settings.method.epochs,
-        batch=settings.method.batch,
-        seed=settings.seed,
-        folder=partial,
-        threads=settings.threads,
-        device=settings.device,
-        report=report,
-        **_numerics(settings.method),
-    )
+    with killable(partial):
+        history = fit(
+            module,
+            tensors,
+            epochs=settings.method.epochs,
+            batch=settings.method.batch,
+            seed=settings.seed,
+            folder=partial,
+            threads=settings.threads,
+            device=settings.device,
+            report=report,
+            **_numerics(settings.method),
+        )
     _save(module.kept(), partial / "model.safetensors")
     text_side = getattr(module, "text", None)
     if text_side is not None:
-        _save(text_side, partial / "text.safetensors")
+        _save(text_side, partial / TEXT)
     history.to_csv(partial / "history.csv", index=False)
     trained = time.monotonic()
     if report:
@@ -219,17 +259,17 @@ def _train(settings: RunSettings, folder: Path, report: Report | None) -> None:
         partial / "provenance.json",
         {
             "training": provenance(
-                trained - started, settings.device, settings.threads
+                trained - started,
+                settings.device,
+                settings.threads,
+                getattr(settings.method, "precision", "32"),
             ),
             "scoring": provenance(
                 time.monotonic() - trained, settings.device, settings.threads
             ),
         },
     )
-    (partial / CHECKPOINT).unlink(missing_ok=True)
-    for left in (*partial.glob("*.damaged"), *partial.glob("*.writing")):
-        left.unlink()
-    partial.rename(folder)
+    sums.seal(partial, PARTS)
 
 
 def _numerics(method: Method) -> dict[str, Any]:
@@ -248,18 +288,24 @@ def _scorer(settings: RunSettings) -> str:
 
 def _save(network: nn.Module, file: Path) -> None:
     weights = {k: v.cpu().contiguous() for k, v in network.state_dict().items()}
-    save_file(weights, file)
+    file.write_bytes(save(weights))  # a full disk is an `OSError` here
 
 
-def _score_again(run: Run) -> None:
+def _score_again(run: Run, report: Report | None) -> None:
     started = time.monotonic()
+    if report:
+        report("its scores are made again")
     record = _record(run)
     both = dict(run.provenance)
     both["scoring"] = provenance(
         time.monotonic() - started, run.settings.device, run.settings.threads
     )
-    _write_json(run.folder / "provenance.json", both)
-    _write_json(run.folder / "record.json", record)
+    changing = ("provenance.json", "record.json")
+    rest = [name for name in PARTS if name not in changing]
+    sums.seal(run.folder, rest)  # killed from here on, it is still whole
+    for name, content in zip(changing, (both, record), strict=True):
+        _write_json(run.folder / name, content)
+    sums.seal(run.folder, PARTS)
 
 
 def _record(run: Run) -> dict[str, Any]:
@@ -279,6 +325,4 @@ def _record(run: Run) -> dict[str, Any]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    beside = path.with_suffix(".writing")
-    beside.write_text(json.dumps(content, indent=1, allow_nan=False), "utf-8")
-    beside.replace(path)
+    write_whole({path: json.dumps(content, indent=1, allow_nan=False)})

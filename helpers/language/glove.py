@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from helpers.language.word_vectors import WordVectors
 from helpers.settings import Refused
 
+LONGEST = 2**20  # bytes of a line: a packed file may hold one without end
 BLOCK = 4096  # rows that wait as arrays of their own before they are joined
 ENDS = " \r\n"
 
@@ -117,7 +118,15 @@ def _lines(file: Path) -> Iterator[bytes]:
         raise Refused(f"word vectors '{file}' must be .txt or .txt.gz: unpack it")
     try:
         with _opened(file) as stream:
-            yield from stream
+            number = 0
+            while line := stream.readline(LONGEST + 1):
+                number += 1
+                if len(line) > LONGEST:
+                    raise Refused(
+                        f"word vectors '{file}', line {number} is longer than "
+                        f"{LONGEST:,} bytes: a line has a word and its numbers"
+                    )
+                yield line
     except (OSError, EOFError, zlib.error) as error:
         raise Refused(
             f"word vectors '{file}' cannot be read ({type(error).__name__}): give a "

@@ -18,6 +18,7 @@ from scipy.sparse import linalg
 from torch import Tensor
 from torch.nn import functional as F
 
+from helpers.language.arrays import read_arrays
 from helpers.settings import Refused
 
 Sentences = Sequence[Sequence[str]]
@@ -143,15 +144,19 @@ def load(file: Path) -> WordVectors:
     Raises:
         Refused: a file that cannot be read, or holds something else.
     """
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            words, vectors = arrays["words"], arrays["vectors"]
-    except (OSError, ValueError, KeyError, AttributeError, EOFError) as error:
+    remedy = "write them by helpers.language.word_vectors.save"
+    words, vectors = read_arrays(file, ("words", "vectors"), "word vectors", remedy)
+    if words.ndim != 1 or words.dtype.kind != "U" or vectors.dtype != np.float32:
+        kinds = f"{words.dtype} {list(words.shape)} and {vectors.dtype}"
         raise Refused(
-            f"word vectors '{file}' cannot be read ({type(error).__name__}): write "
-            "them by helpers.language.word_vectors.save"
-        ) from None
-    return WordVectors(tuple(map(str, words)), torch.from_numpy(vectors))
+            f"word vectors '{file}' hold {kinds}, texts [V] and float32 are needed: "
+            f"{remedy}"
+        )
+    try:
+        rows = torch.from_numpy(np.ascontiguousarray(vectors).astype(np.float32))
+        return WordVectors(tuple(map(str, words)), rows)
+    except Refused as refusal:
+        raise Refused(f"word vectors '{file}': {refusal}") from None
 
 
 def learn_vectors(

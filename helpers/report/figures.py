@@ -41,7 +41,7 @@ def picture_grid(
         if i < len(images):
             axis.imshow(images[i].permute(1, 2, 0).numpy())
             if titles is not None:
-                axis.set_title(titles[i], fontsize=9, pad=3)
+                axis.set_title(titles[i], fontsize=9, pad=3, parse_math=False)
     return figure
 
 
@@ -57,7 +57,7 @@ def anatomy(
     for i in range(count):
         above, below = axes[i], axes[count + i]
         above.imshow(images[i].permute(1, 2, 0).numpy())
-        above.set_title(titles[i], fontsize=8, pad=3, wrap=True)
+        above.set_title(titles[i], fontsize=8, pad=3, wrap=True, parse_math=False)
         below.imshow(instances[i].numpy(), cmap="tab10", vmin=0, vmax=9)
         for left, top, right, bottom in boxes[i].tolist():
             if left >= 0:
@@ -81,7 +81,7 @@ def overlays(
     figure, axes = _axes((1 + len(maps)) * count, count, 0.02)
     for i in range(count):
         axes[i].imshow(images[i].permute(1, 2, 0).numpy())
-        axes[i].set_title(titles[i], fontsize=9, pad=3)
+        axes[i].set_title(titles[i], fontsize=9, pad=3, parse_math=False)
     for row, (name, saliency) in enumerate(maps.items(), 1):
         for i in range(count):
             axis = axes[row * count + i]

@@ -12,6 +12,7 @@ import torch
 
 from helpers import __version__, paths
 from helpers.report import margins
+from helpers.report.determinism import promise
 
 PACKAGES = (
     "torch",
@@ -87,7 +88,10 @@ def peak_memory() -> int | None:
 
 
 def provenance(
-    seconds: float, device: str = "cpu", threads: int | None = None
+    seconds: float,
+    device: str = "cpu",
+    threads: int | None = None,
+    precision: str = "32",
 ) -> dict[str, Any]:
     """Return all of it as a JSON-ready mapping; `seconds` is what the work took."""
     head, dirty = commit()
@@ -99,6 +103,7 @@ def provenance(
         "device": device_name(device),
         "threads": threads or torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
+        "determinism": promise(device, precision),
         "peak_memory_mb": peak_memory(),
         "margins_sha256": margins.digest(),
         "versions": versions(),

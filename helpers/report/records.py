@@ -1,7 +1,6 @@
 """The committed records of long runs, and where a run comes from, in a few words."""
 
 import difflib
-import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from helpers import paths
+from helpers.data.json_text import read_json
 from helpers.settings import Refused
 
 NOT_MADE = "not recorded"
@@ -18,7 +18,7 @@ Record = Mapping[str, Any]
 def load(name: str) -> dict[str, Any]:
     """Return the record `book/records/<name>.json`.
 
-    Raises `Refused` with the nearest name if it is not there.
+    Raises `Refused` with the nearest name if it is not there, or cannot be read.
     """
     file = paths.records() / f"{name}.json"
     if not file.is_file():
@@ -26,7 +26,7 @@ def load(name: str) -> dict[str, Any]:
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else "make it with --record"
         raise Refused(f"record '{name}' is not in {file.parent}: {hint}")
-    return json.loads(file.read_text("utf-8"))
+    return read_json(file, "record", "make it again with --record")
 
 
 def recorded(name: str, command: str = "") -> dict[str, Any] | None:
@@ -34,13 +34,12 @@ def recorded(name: str, command: str = "") -> dict[str, Any] | None:
 
     `command`: what makes it, where chapter and profile do not say it all.
     """
-    try:
+    if (paths.records() / f"{name}.json").is_file():
         return load(name)
-    except Refused:
-        chapter, _, profile = name.partition("-")
-        usual = f"python -m helpers.run {chapter} --profile {profile} --record"
-        print(f"The record {name} is not there yet. Make it with: {command or usual}")
-        return None
+    chapter, _, profile = name.partition("-")
+    usual = f"python -m helpers.run {chapter} --profile {profile} --record"
+    print(f"The record {name} is not there yet. Make it with: {command or usual}")
+    return None
 
 
 def of(record: Record | None, rows: Callable[[Record], pd.DataFrame]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Tables of the book: tidy frames, shown with few digits and no index."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from pandas.io.formats.style import Styler
 from helpers.measure.aggregate import aggregate
 from helpers.report import margins
 
+# Of these pandas would show the texts within as they are, markup too.
+HOLDERS = (list, tuple, set, dict, PurePath)
+
 
 def show(frame: pd.DataFrame, digits: int = 3) -> Styler:
     """Return the table as a page shows it: no index, numbers with `digits` digits.
@@ -17,9 +21,12 @@ def show(frame: pd.DataFrame, digits: int = 3) -> Styler:
     What is not there, as the interval of one seed, is a dash.
     """
     frame = frame.replace([np.inf, -np.inf], np.nan)
-    styler = frame.style.hide(axis="index").format(
+    texts = frame.map(lambda one: str(one) if isinstance(one, HOLDERS) else one)
+    texts = texts.replace(" ± ", "\u00a0±\u00a0", regex=True)  # of one line
+    styler = texts.style.hide(axis="index").format(
         precision=digits, na_rep="—", escape="html"
     )
+    styler = styler.format_index(escape="html", axis="columns")
     return styler.set_table_attributes('class="dataframe"')
 
 

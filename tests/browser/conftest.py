@@ -32,13 +32,11 @@ def site() -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[object]:
-    import sitecheck
-    from playwright.sync_api import sync_playwright
+    from helpers.offline.browser import started
+    from helpers.settings import Refused
 
-    with sync_playwright() as playwright:
-        path = sitecheck.find_browser(playwright)
-        if path is None:
-            absent("no Chromium: install one, or name it in BROWSER_PATH")
-        chromium = sitecheck.launch(playwright, path)
-        yield chromium
-        chromium.close()
+    try:
+        with started() as chromium:
+            yield chromium
+    except Refused as refusal:
+        absent(str(refusal))

@@ -5,56 +5,71 @@ plain tuples (page, kind, detail), so that a test prints them as they are. As a
 program: `python tests/browser/sitecheck.py _build/html`.
 """
 
-import os
-import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Page
 
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "msedge", "microsoft-edge"]
-FLAGS = ["background-networking", "component-update", "sync", "default-apps"]
-WIDTHS = {1280: 900, 390: 844}  # a laptop and a phone, in CSS pixels
+from helpers.offline.browser import READY
+
 SETTLE = 100  # milliseconds for what a page asks for after it is there
+PAPER = 665  # CSS pixels of a sheet of A4 between its margins
+LISTINGS = "_modules/helpers"  # the code of each module: one template, plain text
 
-LOOK = Path(__file__).with_name("look.js").read_text("utf8")
-CONTRAST = Path(__file__).with_name("contrast.js").read_text("utf8")
-# Resolves when formulas and pictures, the lazy ones too, are there.
-READY = """
-async () => {
-  await window.MathJax?.startup?.promise;
-  const images = [...document.images];
-  images.forEach((image) => (image.loading = "eager"));
-  await Promise.all(images.map((image) => image.decode().catch(() => 0)));
+
+def script(name: str) -> str:
+    return Path(__file__).with_name(name).read_text("utf8")
+
+
+LOOK, CONTRAST, AXE, PRINT = map(
+    script, ("look.js", "contrast.js", "axe.js", "paper.js")
+)
+LIBRARY = (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf8")
+# What axe says of markup that is not ours: rule, place, whose markup it is.
+ACCEPTED = (
+    ("region", ".bd-sidebar-primary", "theme: its logo stands outside a landmark"),
+    ("summary-name", ".bd-sidebar-primary", "theme: its arrows have no name"),
+    ("aria-required-children", ".citation-list", "docutils: a list without items"),
+    ("aria-allowed-role", ".citation", "docutils: doc-biblioentry on a div"),
+    ("aria-deprecated-role", ".citation", "docutils: doc-biblioentry"),
+)
+# What axe sees as plain text, for its thousands of nodes cost most of the time, and in
+# signatures Sphinx writes dd without dt: code, and what MathJax drew.
+FLAT = "dt.sig, .highlight pre, mjx-container"
+DOUBLED = {"exercise-content", "solution-content"}  # by sphinx-exercise, linked nowhere
+
+
+class Pass(NamedTuple):
+    """One way to read the site."""
+
+    scheme: str
+    width: int
+    height: int
+    theme: str
+    axe: bool
+    prints: bool
+
+
+PASSES = {
+    "desktop": Pass("http", 1280, 900, "light", axe=True, prints=False),
+    "phone": Pass("http", 390, 844, "dark", axe=True, prints=False),
+    "disk": Pass("file", 1280, 900, "light", axe=False, prints=True),
 }
-"""
 
 
 class Fault(NamedTuple):
     page: str
     kind: str
     detail: str
-
-
-def find_browser(playwright: Playwright) -> str | None:
-    """A Chromium of this machine, or the one that playwright installed, or None."""
-    named = os.environ.get("BROWSER_PATH")
-    bundled = playwright.chromium.executable_path
-    found = (shutil.which(name) for name in [named, *BROWSERS, bundled] if name)
-    return next((path for path in found if path), None)
-
-
-def launch(playwright: Playwright, path: str) -> Browser:
-    flags = [f"--disable-{flag}" for flag in FLAGS]
-    return playwright.chromium.launch(executable_path=path, args=flags)
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -82,7 +97,9 @@ def pages(site: Path) -> list[str]:
 
 
 @contextmanager
-def watched(browser: Browser, base: str) -> Iterator[tuple[Page, list[Fault]]]:
+def watched(
+    browser: Browser, base: str, **options: Any
+) -> Iterator[tuple[Page, list[Fault]]]:
     """A page that reaches nothing but the site, and the list of what went wrong."""
     faults: list[Fault] = []
 
@@ -96,7 +113,7 @@ def watched(browser: Browser, base: str) -> Iterator[tuple[Page, list[Fault]]]:
             add("external request", route.request.url)
             route.abort()
 
-    context = browser.new_context(service_workers="block")
+    context = browser.new_context(service_workers="block", **options)
     context.route("**/*", guard)
     tab = context.new_page()
     tab.on("console", lambda m: m.type == "error" and add("console error", m.text))
@@ -109,21 +126,30 @@ def watched(browser: Browser, base: str) -> Iterator[tuple[Page, list[Fault]]]:
         context.close()
 
 
-def check_pages(browser: Browser, base: str, names: list[str]) -> list[Fault]:
-    """Open pages at both widths and return all faults, each once."""
-    with watched(browser, base) as (tab, faults):
+def check_pages(
+    browser: Browser, base: str, names: Sequence[str], way: Pass
+) -> list[Fault]:
+    """Open pages in one way of reading and return all faults, each once."""
+    size = {"width": way.width, "height": way.height}
+    laptop = way.width > 1000
+    with watched(browser, base, viewport=size, color_scheme=way.theme) as (tab, faults):
         for name in names:
-            for width, height in WIDTHS.items():
-                tab.set_viewport_size({"width": width, "height": height})
-                if width == max(WIDTHS):
-                    tab.goto(f"{base}/{name}")
-                    tab.evaluate(READY)
-                    tab.wait_for_timeout(SETTLE)
-                    for theme in ("light", "dark"):
-                        for text in tab.evaluate(CONTRAST, theme):
-                            faults.append(Fault(name, "text hard to read", text))
-                for kind, detail in tab.evaluate(LOOK, width == max(WIDTHS)):
-                    faults.append(Fault(name, kind, detail))
+            tab.goto(f"{base}/{name}")
+            tab.evaluate(READY)
+            tab.wait_for_timeout(SETTLE)
+            found = [tuple(one) for one in tab.evaluate(LOOK, laptop)]
+            found += [("text hard to read", x) for x in tab.evaluate(CONTRAST)]
+            if way.axe:
+                tab.evaluate(LIBRARY)
+                given = [[one[:2] for one in ACCEPTED], FLAT]
+                found += [("axe", x) for x in tab.evaluate(AXE, given)]
+            if way.prints and not name.startswith(LISTINGS):
+                tab.emulate_media(media="print")
+                tab.set_viewport_size({"width": PAPER, "height": way.height})
+                found += [("cut off on paper", x) for x in tab.evaluate(PRINT)]
+                tab.emulate_media(media="screen")
+                tab.set_viewport_size(size)
+            faults += [Fault(name, kind, detail) for kind, detail in found]
         return list(dict.fromkeys(faults))
 
 
@@ -134,21 +160,26 @@ class _Links(HTMLParser):
         super().__init__()
         self.links: set[str] = set()
         self.anchors: set[str] = set()
+        self.doubled: set[str] = set()
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             if value and name in {"href", "src"}:
                 self.links.add(value)
+            if value and name == "id" and value in self.anchors:
+                self.doubled.add(value)
             if value and (name == "id" or (tag == "a" and name == "name")):
                 self.anchors.add(value)
 
 
 def check_links(site: Path) -> list[Fault]:
-    """Every link inside the site leads to a file, and to an anchor that it has."""
+    """Every link inside the site leads to a file, and to one anchor that it has."""
     parsed = {name: _Links((site / name).read_text("utf8")) for name in pages(site)}
-    faults = []
+    faults: list[Fault] = []
     for page, content in parsed.items():
+        doubled = content.doubled - DOUBLED
+        faults += [Fault(page, "doubled anchor", x) for x in sorted(doubled)]
         for link in sorted(content.links):
             target, anchor = urldefrag(unquote(urljoin(page, link)))
             if urlparse(link).scheme or link.startswith("//"):
@@ -161,21 +192,23 @@ def check_links(site: Path) -> list[Fault]:
     return faults
 
 
-def check_site(browser: Browser, site: Path, scheme: str) -> list[Fault]:
-    with address(site, scheme) as base:
-        return check_pages(browser, base, pages(site))
+def check_site(browser: Browser, site: Path, way: Pass) -> list[Fault]:
+    """Read every page in one way; of the listings of code, which are alike, a few."""
+    names = pages(site)
+    listings = [name for name in names if name.startswith(LISTINGS)]
+    left = set(listings) - set(listings[::8] if way.prints else [])
+    with address(site, way.scheme) as base:
+        kept = [name for name in names if name not in left]
+        return check_pages(browser, base, kept, way)
 
 
 if __name__ == "__main__":
-    from playwright.sync_api import sync_playwright
+    from helpers.offline.browser import started
 
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "_build/html")
-    with sync_playwright() as driver:
-        path = find_browser(driver) or sys.exit("no Chromium found")
-        chromium = launch(driver, path)
-        faults = check_links(folder)
-        for kind in ("http", "file"):
-            faults += check_site(chromium, folder, kind)
-        chromium.close()
+    faults = check_links(folder)
+    with started() as chromium:
+        for one in PASSES.values():
+            faults += check_site(chromium, folder, one)
     print(*(" | ".join(fault) for fault in faults), sep="\n")
     sys.exit(bool(faults))

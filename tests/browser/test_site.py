@@ -49,18 +49,34 @@ PLANTED = {
         "<p>as {cite}<code>planted</code> shows</p>",
         "<p>::: note</p>",
     ],
-    "text hard to read": ['<p style="color: #ddd; background: #fff">planted</p>'],
+    "text hard to read": [
+        '<p style="color: #ddd; background: #fff">planted</p>',
+        '<p style="color: #888; background: #fff">planted</p>',
+        '<p style="color: #fff8; background: #1234">planted</p>',
+    ],
     "page wider than the window": ['<div style="width: 3000px">planted</div>'],
     "content cut off": [
         '<div style="overflow: hidden"><p style="width: 3000px">planted</p></div>'
     ],
+    "axe": [
+        "<button></button>",
+        '<a href="#planted"><span aria-hidden="true">planted</span></a>',
+        '<input type="range">',
+        '<img alt="planted" src="_static/favicon.svg" role="list">',
+        "<table><tr><th></th></tr><tr><td>planted</td></tr></table>",
+    ],
 }
+ON_PAPER = [
+    f'<table><tr><td style="white-space: nowrap">{"planted " * 40}</td></tr></table>',
+    '<details><summary>more</summary><img alt="planted" src="_static/favicon.svg" '
+    'style="max-width: none; width: 900px"></details>',
+]
 CASES = [(kind, html) for kind, plants in PLANTED.items() for html in plants]
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
-def test_every_page_is_sound(browser, site: Path, scheme: str) -> None:
-    faults = sitecheck.check_site(browser, site, scheme)
+@pytest.mark.parametrize("way", sitecheck.PASSES)
+def test_every_page_is_sound(browser, site: Path, way: str) -> None:
+    faults = sitecheck.check_site(browser, site, sitecheck.PASSES[way])
     assert not faults, "\n".join(" | ".join(fault) for fault in faults)
 
 
@@ -93,7 +109,7 @@ def test_versions_on_a_page_are_those_installed(site: Path) -> None:
     """The page of a chapter tells what it was made with: this environment."""
     chapters = [name for name in sitecheck.pages(site) if name.startswith("chapters/")]
     for name in chapters:
-        foot = (site / name).read_text("utf8").split("id='provenance'")[1]
+        foot = (site / name).read_text("utf8").split("id='computed'")[1]
         told = re.findall(r"(\w+) ([\d][\w.+]*)(?=[,<])", foot.split("Versions")[1])
         assert len(told) >= 5, name
         for package, version in told:
@@ -111,18 +127,71 @@ def garden(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     before, end, after = page.partition("</article>")
     assert end
     mathjax = '<script defer src="_static/tex-svg-full.js"></script>'
-    for number, (_, html) in enumerate([("none", ""), *CASES]):
+    on_paper = [("paper", html) for html in ON_PAPER]
+    for number, (_, html) in enumerate([("none", ""), *CASES, *on_paper]):
         text = before + html + mathjax + end + after
         (folder / f"{number}.html").write_text(text, "utf8")
     return folder
 
 
 def test_planted_faults_are_caught(browser, garden: Path) -> None:
-    faults = sitecheck.check_site(browser, garden, "http")
-    kinds = {(fault.page, fault.kind) for fault in faults}
-    assert not [fault for fault in faults if fault.page == "0.html"]
+    kinds = {f"{number}.html": kind for number, (kind, _) in enumerate(CASES, start=1)}
+    for_axe = [name for name, kind in kinds.items() if kind == "axe"]
+    way = sitecheck.PASSES["desktop"]
+    with sitecheck.address(garden, way.scheme) as base:
+        found = sitecheck.check_pages(browser, base, ["0.html", *for_axe], way)
+        others = [name for name in kinds if name not in for_axe]
+        quick = way._replace(axe=False)
+        found += sitecheck.check_pages(browser, base, others, quick)
+    seen = {(fault.page, fault.kind) for fault in found}
+    assert not [fault for fault in found if fault.page == "0.html"]
     for number, (kind, html) in enumerate(CASES, start=1):
-        assert (f"{number}.html", kind) in kinds, html
+        assert (f"{number}.html", kind) in seen, html
+
+
+def test_what_paper_cuts_off_is_caught(browser, garden: Path) -> None:
+    names = [f"{1 + len(CASES) + number}.html" for number in range(len(ON_PAPER))]
+    way, base = sitecheck.PASSES["disk"], garden.resolve().as_uri()
+    faults = sitecheck.check_pages(browser, base, ["0.html", *names], way)
+    cut = {fault.page for fault in faults if fault.kind == "cut off on paper"}
+    assert cut == set(names)
+
+
+def test_a_phone_reads_in_the_dark(browser, garden: Path) -> None:
+    way, base = sitecheck.PASSES["phone"], garden.resolve().as_uri()
+    style = "background: var(--pst-color-background); color: #444"
+    text = (garden / "0.html").read_text("utf8")
+    dark = text.replace("</article>", f'<p style="{style}">planted</p></article>')
+    (garden / "dark.html").write_text(dark, "utf8")
+    faults = sitecheck.check_pages(browser, base, ["0.html", "dark.html"], way)
+    assert [(one.page, one.kind) for one in faults] == [
+        ("dark.html", "text hard to read")
+    ]
+    assert faults[0].detail.startswith("dark, ")
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "color: #777",  # 4.48
+        "color: #767676",  # 4.54
+        "color: #888; font-size: 24px",
+        "color: #888; font-size: 19px; font-weight: bold",
+        "color: #888; font-size: 19px",
+        "color: rgba(0, 0, 0, .4)",
+        "color: #eee; background: rgba(0, 0, 0, .5)",
+        "color: #eee; background: rgba(0, 0, 0, .9)",
+    ],
+)
+def test_contrast_is_what_axe_calls_so(browser, style: str) -> None:
+    tab = browser.new_page()
+    tab.set_content(f'<html lang="en"><body><p style="{style}">planted</p></body>')
+    tab.evaluate(sitecheck.LIBRARY)
+    run = (
+        "() => axe.run({runOnly: ['color-contrast']}).then((r) => r.violations.length)"
+    )
+    assert len(tab.evaluate(sitecheck.CONTRAST)) == tab.evaluate(run)
+    tab.close()
 
 
 def test_dead_links_are_caught(tmp_path: Path) -> None:
@@ -130,9 +199,13 @@ def test_dead_links_are_caught(tmp_path: Path) -> None:
         '<p id="here"></p><a href="#here"></a><a href="b.html#x%20y"></a>'
         '<a href="no.html"></a><a href="b.html#no"></a><a href="https://e.org"></a>'
     )
-    (tmp_path / "b.html").write_text('<p id="x y"></p>')
+    (tmp_path / "b.html").write_text('<p id="x y"></p><b id="y"></b><b id="y"></b>')
     kinds = [(fault.kind, fault.detail) for fault in sitecheck.check_links(tmp_path)]
-    assert kinds == [("dead anchor", "b.html#no"), ("dead link", "no.html")]
+    assert kinds == [
+        ("dead anchor", "b.html#no"),
+        ("dead link", "no.html"),
+        ("doubled anchor", "y"),
+    ]
 
 
 def test_chapters_end_with_provenance_and_hide_solutions(browser, site: Path) -> None:

@@ -79,7 +79,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     images = WHOLE["images"]
     lost = [{"id": 1, "image_id": 99, "caption": "x"}]
     for whole, text in (
-        ("no json", "no COCO captions"),
+        ("no json", "cannot be read .JSONDecodeError"),
         ([1], "no COCO captions"),
         ({"images": images}, "annotations"),
         ({"images": images, "annotations": lost}, "KeyError: 99"),

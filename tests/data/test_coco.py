@@ -218,10 +218,10 @@ def test_files_and_folders_that_are_not_there(place: tuple[Path, Path]) -> None:
     folder, file = place
     with pytest.raises(Refused, match="are not there: give a folder"):
         coco.find(folder / "none", file)
-    with pytest.raises(Refused, match="cannot be read: give a JSON file"):
+    with pytest.raises(Refused, match=r"No such file .*: give a JSON file"):
         coco.find(folder, folder / "none.json")
     with pytest.raises(Refused, match="no picture of"):
         coco.find(file.parent, file)
     file.write_text("{")
-    with pytest.raises(Refused, match="no COCO instances"):
+    with pytest.raises(Refused, match=r"cannot be read \(JSONDecodeError"):
         coco.find(folder, file)

@@ -190,7 +190,7 @@ def test_pictures_that_are_not_there_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("objects.json", None, "FileNotFoundError"),
+        ("objects.json", None, "No such file"),
         ("objects.json", "[", "JSONDecodeError"),
         ("objects.json", '[{"image_id": 1}]', "no Visual Genome (KeyError"),
         ("image_data.json", '[{"image_id": 1, "width": 3}]', "KeyError: 'height'"),

@@ -104,7 +104,7 @@ def test_what_misses_its_picture_is_refused(
 def test_files_of_another_form_are_refused(tmp_path: Path, annotated) -> None:
     top, file = annotated()
     for text, words in (
-        ("{", "no COCO instances"),
+        ("{", "cannot be read .JSONDecodeError"),
         ('{"images": []}', "no COCO instances"),
         ('{"images": [], "annotations": [], "categories": []}', "no picture of"),
     ):

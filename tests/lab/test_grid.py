@@ -1,6 +1,7 @@
 """A grid: checked first, each run once, in processes of one thread."""
 
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -56,55 +57,12 @@ def test_a_broken_picture_is_named_before_anything_is_trained(
     assert not (home / "runs").exists()
 
 
-SCRIPT = """
-import os, sys, time
-from concurrent.futures import wait
-from helpers.lab.grid import _pool
-
-if __name__ == "__main__":
-    pool = _pool(1)
-    print(pool.submit(os.getpid).result(), flush=True)
-    pool.submit(time.sleep, 600)
-    time.sleep(600)
-"""
-
-
-def test_workers_end_with_the_process_that_made_them(tmp_path: Path) -> None:
-    """Also where it is killed and can say nothing."""
-    import signal
-    import subprocess
-    import sys
-    import time
-
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE)
-    assert parent.stdout is not None
-    worker = int(parent.stdout.readline())
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    for _ in range(300):
-        if not Path(f"/proc/{worker}/cmdline").exists() and not alive(worker):
-            return
-        time.sleep(0.1)
-    pytest.fail(f"worker {worker} lives on")
-
-
-def alive(process: int) -> bool:
-    import os
-
-    try:
-        os.kill(process, 0)
-    except OSError:
-        return False
-    return True
-
-
 def test_any_executor_will_do(
     home: Path, small: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
     monkeypatch.setattr(module, "_work", lambda one, loud: asked.append(one.seed))
+    monkeypatch.setattr(module, "_wait_for", lambda trained: None)
     monkeypatch.setattr(module, "train_or_load", lambda one: one.seed)
     settings = [small.model_copy(update={"seed": seed}) for seed in (3, 4, 3)]
     with ThreadPoolExecutor(1) as executor:
@@ -122,3 +80,32 @@ def test_a_run_that_fails_ends_the_grid(
     settings = [small, small.model_copy(update={"seed": 5})]
     with ThreadPoolExecutor(1) as executor, pytest.raises(Refused, match="no"):
         grid(settings, executor=executor)
+
+
+def test_a_worker_that_is_killed_is_said_in_one_line(
+    home: Path, small: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(one: RunSettings, loud: bool) -> None:
+        raise BrokenProcessPool("terminated abruptly")
+
+    monkeypatch.setattr(module, "_work", killed)
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(Refused, match=r"was killed \(out of memory") as caught,
+    ):
+        grid([small], executor=executor)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_is_not_seen_here_is_not_trained_twice(
+    home: Path, small: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where workers write into another folder, or a network shows theirs late."""
+    monkeypatch.setattr(module, "_work", lambda one, loud: None)
+    monkeypatch.setattr(module, "DELAY", 0)
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(Refused, match="trained by a worker and is not seen here"),
+    ):
+        grid([small], executor=executor)
+    assert list(home.rglob("*.safetensors")) == []

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from helpers import paths
 from helpers.data import catalog
-from helpers.lab import code, fit, runs
+from helpers.lab import code, fit, runs, sums
 from helpers.lab.runs import train_or_load
 from helpers.methods.presets import preset
 from helpers.settings import CrossEntropy, DataSettings, Refused, RunSettings
@@ -35,7 +35,8 @@ def test_a_run_is_trained_once_and_then_loaded(
     assert [line.split(",")[0] for line in lines[:-1]] == [
         f"epoch {e} of 3" for e in (1, 2, 3)
     ]
-    assert sorted(path.name for path in run.folder.iterdir()) == sorted(runs.FILES)
+    found = sorted(path.name for path in run.folder.iterdir())
+    assert found == sorted([*runs.FILES, sums.SUMS])
     monkeypatch.setattr(runs, "fit", lambda *_, **__: pytest.fail("trained again"))
     again = train_or_load(small)
     assert again.folder == run.folder
@@ -266,8 +267,8 @@ def test_a_disk_that_fills_while_a_run_is_written_loses_nothing(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "save_file", full)
-        with pytest.raises(Refused, match="No space left on device; what was trained"):
+        patch.setattr(runs, "save", full)
+        with pytest.raises(Refused, match="No space left on device: free some"):
             train_or_load(small)
     assert not runs.place(small).exists()
     lines: list[str] = []

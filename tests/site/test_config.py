@@ -1,7 +1,9 @@
 """The sources of the site: configuration, contents, terms, references, markup."""
 
+import base64
 import doctest
 import importlib.util
+import io
 import json
 import re
 import sys
@@ -187,6 +189,21 @@ def test_pictures_of_pages_have_alt_text() -> None:
             assert re.search(r"^:alt: *\S", block, re.M), path
 
 
+# Promises
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    text = (BOOK / "promises.md").read_text("utf8")
+    promises = re.split(r"^- ", text, flags=re.M)[1:]
+    assert len(promises) > 12
+    for promise in promises:
+        held = re.findall(r"`(tests/[\w/]+\.py)`:((?:\s+`\w+`,?)+)", promise)
+        assert held, f"no test holds: {promise[:60]}"
+        for file, names in held:
+            there = re.findall(r"^def (test_\w+)", (ROOT / file).read_text("utf8"), re.M)
+            assert set(re.findall(r"`(\w+)`", names)) <= set(there), file
+
+
 # Extensions
 
 
@@ -224,7 +241,7 @@ def test_results_come_from_files(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / f"{name}.json").write_text(json.dumps(content))
     (tmp_path / "_toc.yml").write_text("- file: chapters/00_a")
-    config = SimpleNamespace(myst_substitutions={"kept": 1})
+    config = SimpleNamespace(myst_substitutions={"kept": 1}, copyright="2026")
     app = SimpleNamespace(srcdir=tmp_path, config=config)
     results.configure(app, config)
     assert config.myst_substitutions["kept"] == 1
@@ -236,7 +253,90 @@ def test_results_come_from_files(tmp_path: Path) -> None:
     results.footer(app, "chapters/00_a", "page.html", context, object())
     assert "<td>torch 2.11.0</td>" in context["body"]
     results.footer(app, "index", "page.html", context, object())
-    assert context["body"].count("provenance") == 2
+    assert context["body"].count("provenance") == 1
+
+
+def test_the_reference_is_that_of_the_citation_file() -> None:
+    about = {"title": "A book?", "version": "1.2", "authors": [{"name": "Those"}]}
+    made = load("results").bibtex(about, "2026")
+    for line in ("@misc{", "author = {{Those}},", "title = {{A book?}},"):
+        assert line in made
+    assert "  year = {2026},\n  version = {1.2},\n" in made
+
+
+def executed(folder: Path) -> None:
+    """Write a chapter with a figure and with words, as the runner leaves it."""
+    figure = {"figure": {"name": "fig-a"}, "image": {"alt": "a red dot"}}
+    cells = [
+        (["hide-input"], {"mystnb": figure}, {"image/png": PIXEL}),
+        (["answer"], {}, {"text/html": ["<p class='verdict'>", "undecided</p>"]}),
+    ]
+    notebook = {
+        "cells": [
+            {"metadata": {"tags": tags, **more}, "outputs": [{"data": data}]}
+            for tags, more, data in cells
+        ]
+    }
+    (folder / "chapters").mkdir()
+    (folder / "chapters" / "00_a.ipynb").write_text(json.dumps(notebook))
+
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ"
+    "/pLvAAAAAElFTkSuQmCC"
+)
+
+
+def site_of(page: str, folder: Path) -> tuple[str, str]:
+    """Build one page of reStructuredText; return it and what was warned of."""
+    from sphinx.application import Sphinx
+
+    executed(folder)
+    (folder / "index.rst").write_text(page)
+    (folder / "conf.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(BOOK / '_ext')!r})\n"
+        "extensions = ['chapter_output']\nexclude_patterns = ['_build']\n"
+    )
+    out, warned = folder / "_build" / "html", io.StringIO()
+    doctrees = folder / "_build" / "trees"
+    app = Sphinx(folder, folder, out, doctrees, "html", {}, status=None, warning=warned)
+    app.build()
+    return (out / "index.html").read_text("utf8"), warned.getvalue()
+
+
+def test_figure_and_words_of_a_chapter_come_to_another_page(tmp_path: Path) -> None:
+    page = (
+        "Front\n=====\n\n.. chapter-figure:: chapters/00_a fig-a\n\n   Its caption.\n"
+        "\n.. chapter-words:: chapters/00_a answer\n"
+    )
+    made, warned = site_of(page, tmp_path)
+    assert not warned
+    assert re.search(r'<img alt="a red dot"[^>]*src="_images/fig-a.png"', made)
+    assert "Its caption." in made
+    assert "<p class='verdict'>undecided</p>" in made
+    copied = tmp_path / "_build" / "html" / "_images" / "fig-a.png"
+    assert copied.read_bytes() == base64.b64decode(PIXEL)
+
+
+@pytest.mark.parametrize("kind", ["figure", "words"])
+def test_what_a_chapter_lacks_is_an_error(tmp_path: Path, kind: str) -> None:
+    page = f"Front\n=====\n\n.. chapter-{kind}:: chapters/00_a none\n"
+    warned = site_of(page, tmp_path)[1]
+    assert "ERROR: chapters/00_a has no" in warned
+    assert "none" in warned
+
+
+def test_two_hours_are_enough_for_the_chapters_that_they_name() -> None:
+    front = (BOOK / "index.md").read_text("utf8")
+    line = next(one for one in front.splitlines() if one.startswith("| 2 hours"))
+    named = re.findall(r"chapters/(\w+)", line)
+    minutes = [
+        int(re.search(r"Reading: (\d+) minutes", text)[1])  # type: ignore[index]
+        for path, text in texts().items()
+        if path.stem in named
+    ]
+    assert len(minutes) == len(named) > 2
+    assert sum(minutes) <= 120
 
 
 def test_provenance_must_be_whole() -> None:

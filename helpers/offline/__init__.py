@@ -1,0 +1,1 @@
+"""The built book to take along: one PDF, and one archive of its site."""

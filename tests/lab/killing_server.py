@@ -1,0 +1,5 @@
+"""What the fork server imports: all that a trial needs, warm."""
+
+import killing
+
+killing.warm_up()
