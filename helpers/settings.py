@@ -273,3 +273,4 @@ class RunSettings(Settings):
     seed: int = Field(1, ge=0)  # of initialisation, order, augmentation, dropout
     threads: int = Field(1, ge=1)  # 1 and 2 threads give different weights
     device: str = "cpu"
+    devices: int = Field(1, ge=1, le=64)  # processes that share each batch

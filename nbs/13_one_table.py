@@ -381,7 +381,7 @@ tables.show(records.of(study, answers_verdicts.best_without))
 # The question of the title, by the endpoint, from the study where there is one and else
 # from this page:
 
-# %%
+# %% tags=["answer"]
 answers_title.title_answer(best)
 
 # %% [markdown]

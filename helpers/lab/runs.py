@@ -21,6 +21,7 @@ is set aside as `<run>.damaged`.
 
 import csv
 import errno
+import functools
 import hashlib
 import json
 import re
@@ -39,14 +40,15 @@ from helpers import paths
 from helpers.data import catalog, folder_checks
 from helpers.lab import sums
 from helpers.lab.code import TRAINER, code_hash
-from helpers.lab.fit import CHECKPOINT, fit
+from helpers.lab.fit import CHECKPOINT
+from helpers.lab.fitted import Trained, fitted
 from helpers.lab.killable import drop_damaged, killable
 from helpers.lab.locks import locked
 from helpers.lab.recipes import label, recipe
 from helpers.lab.weights import Report, load_weights
 from helpers.report.margins import is_trained_out
 from helpers.report.provenance import provenance
-from helpers.settings import Method, Refused, RunSettings
+from helpers.settings import Refused, RunSettings
 from helpers.whole import write_whole
 
 FILES = (
@@ -127,17 +129,27 @@ def check(settings: RunSettings) -> None:
             f"device '{settings.device}' is not there: take one that this machine has, "
             f"{', '.join(names)}"
         )
+    cards = there["cuda"] if kind == "cuda" else settings.devices
+    if settings.devices > 1 and (number or kind == "mps" or settings.devices > cards):
+        raise Refused(
+            f"devices={settings.devices} with device '{settings.device}': take 'cpu', "
+            f"or 'cuda' and at most its {there['cuda']} cards"
+        )
     recipe(settings).check(settings)
 
 
 def digest(settings: RunSettings) -> str:
     """Return the run's digest: of settings, data, thread count and training code."""
     values = settings.model_dump()
+    trainer = [*TRAINER, "lab/nodes.py"]
+    if settings.devices == 1:  # as before there was a choice
+        trainer = [*TRAINER]
+        del values["devices"]
     values["data"]["name"] = catalog.fingerprint(settings.data)
     made = recipe(settings)
     values["language"] = made.fingerprint(settings)
     values["starts from"] = [digest(one) for one in made.needs(settings)]
-    text = json.dumps(values, sort_keys=True) + code_hash((*TRAINER, *made.trained_by))
+    text = json.dumps(values, sort_keys=True) + code_hash((*trainer, *made.trained_by))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -230,20 +242,9 @@ def _fill(settings: RunSettings, partial: Path, report: Report | None) -> None:
     started = time.monotonic()
     (partial / sums.SUMS).unlink(missing_ok=True)
     drop_damaged(partial / CHECKPOINT, report)
-    module, tensors = recipe(settings).module_and_tensors(settings, _starts(settings))
+    made = functools.partial(_module_and_tensors, settings)
     with killable(partial):
-        history = fit(
-            module,
-            tensors,
-            epochs=settings.method.epochs,
-            batch=settings.method.batch,
-            seed=settings.seed,
-            folder=partial,
-            threads=settings.threads,
-            device=settings.device,
-            report=report,
-            **_numerics(settings.method),
-        )
+        module, history = fitted(settings, made, partial, report)
     _save(module.kept(), partial / "model.safetensors")
     text_side = getattr(module, "text", None)
     if text_side is not None:
@@ -272,9 +273,9 @@ def _fill(settings: RunSettings, partial: Path, report: Report | None) -> None:
     sums.seal(partial, PARTS)
 
 
-def _numerics(method: Method) -> dict[str, Any]:
-    names = ("precision", "scaler", "clip_norm")
-    return {name: getattr(method, name) for name in names if hasattr(method, name)}
+def _module_and_tensors(settings: RunSettings) -> Trained:
+    """Return what is trained, and what it is trained with."""
+    return recipe(settings).module_and_tensors(settings, _starts(settings))
 
 
 def _starts(settings: RunSettings) -> list[nn.Module]:

@@ -17,6 +17,8 @@ from helpers.data.catalog import load
 from helpers.lab.fit import CHECKPOINT, fit
 from helpers.lab.nodes import check_spread, fit_spread, launched
 from helpers.lab.recipes import recipe
+from helpers.lab.runs import FILES, digest, train_or_load
+from helpers.lab.sums import SUMS
 from helpers.losses.manifold import log_affinity, manifold_loss, pairwise_distances
 from helpers.methods.baseline import Baseline
 from helpers.methods.presets import preset
@@ -106,6 +108,21 @@ def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
             assert float((table - history).abs().max().max()) < 1e-10
         assert (tmp_path / name / CHECKPOINT).is_file()
     assert list(tmp_path.rglob("*.writing")) == []
+
+
+def test_a_run_of_two_processes_is_kept_as_any_other(home: Path) -> None:
+    """It is a run of its own: in single precision sums are rounded otherwise."""
+    method = CrossEntropy(epochs=1, batch=BATCH)
+    settings = settings_of(method)
+    both = settings.model_copy(update={"devices": 2})
+    assert digest(both) != digest(settings)
+    lines: list[str] = []
+    shared, alone = train_or_load(both, lines.append), train_or_load(settings)
+    assert lines[0].startswith("epoch 1 of 1")
+    assert sorted(f.name for f in shared.folder.iterdir()) == sorted([*FILES, SUMS])
+    ours, theirs = shared.model().state_dict(), alone.model().state_dict()
+    assert 0 < furthest(ours, theirs) < 1e-4
+    assert train_or_load(both).folder == shared.folder
 
 
 def test_manifold_matching_of_parts_is_another_loss() -> None:

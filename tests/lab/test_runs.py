@@ -37,7 +37,7 @@ def test_a_run_is_trained_once_and_then_loaded(
     ]
     found = sorted(path.name for path in run.folder.iterdir())
     assert found == sorted([*runs.FILES, sums.SUMS])
-    monkeypatch.setattr(runs, "fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(runs, "fitted", lambda *_: pytest.fail("trained again"))
     again = train_or_load(small)
     assert again.folder == run.folder
     assert same(again.model().state_dict(), weights(run))
@@ -242,6 +242,17 @@ def test_a_record_keeps_scores_and_provenance_apart(
 def test_a_device_that_is_not_there(small: RunSettings) -> None:
     with pytest.raises(Refused, match="device 'cuda:7' is not there"):
         runs.check(small.model_copy(update={"device": "cuda:7"}))
+
+
+@pytest.mark.parametrize("device", ["cuda:0", "cuda", "mps"])
+def test_processes_that_have_no_device(
+    small: RunSettings, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    asked = small.model_copy(update={"device": device, "devices": 2})
+    with pytest.raises(Refused, match=r"devices=2 .*take 'cpu', or 'cuda' and at most"):
+        runs.check(asked)
 
 
 def test_maps_too_coarse_to_say_where(small: RunSettings) -> None:
