@@ -23,6 +23,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -169,8 +170,21 @@ def test() -> None:
     python("-m", "ruff", "format", "--check", "--quiet", ".")
     python("-m", "mypy")
     python("-m", "codespell_lib", "--toml", "pyproject.toml")
-    os.environ["SITE"] = str(small_site())
+    os.environ["SITE"] = str(without_network(small_site))
     python("-m", "pytest", "-n", "2", *sys.argv[2:])
+
+
+def without_network(make: Callable[[], Path]) -> Path:
+    """Return what is made by processes that may speak to this machine alone."""
+    log = ROOT / "_build" / "network.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("", "utf-8")
+    os.environ["PYTHONPATH"] = str(ROOT / "tests" / "alone")
+    os.environ["NETWORK_LOG"] = str(log)
+    made = make()
+    if asked := log.read_text("utf-8"):
+        raise Stop(f"a chapter or the site asked for a network:\n{asked}")
+    return made
 
 
 def torture() -> None:

@@ -1,8 +1,11 @@
 """tasks.py: it checks the machine first and names the remedy."""
 
 import importlib.util
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -72,6 +75,26 @@ def test_a_site_without_its_chapters_says_what_to_run(
     monkeypatch.setattr(tasks, "environment", lambda _: None)
     with pytest.raises(tasks.Stop, match="run `make book` first"):
         tasks.site()
+
+
+def test_chapters_and_site_are_made_without_a_network(
+    tasks: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("PYTHONPATH", "NETWORK_LOG"):
+        monkeypatch.setenv(name, os.environ[name])  # put back afterwards
+    alone = Path(__file__).parent / "alone"
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "alone").symlink_to(alone)
+    monkeypatch.setattr(tasks, "ROOT", tmp_path)
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
+
+    def site(command: str) -> Path:
+        subprocess.run([sys.executable, "-c", command], check=False)
+        return tmp_path
+
+    assert tasks.without_network(lambda: site("import socket")) == tmp_path
+    with pytest.raises(tasks.Stop, match=r"asked for a network:\nsocket.connect to"):
+        tasks.without_network(lambda: site(code))
 
 
 def test_a_pdf_without_a_site_says_what_to_run(
