@@ -3,8 +3,10 @@
 import atexit
 import importlib.util
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +39,17 @@ def cut_the_network() -> Path:
     return Path(log)
 
 
+def let_ctrl_c_through() -> None:
+    """Take Ctrl-C as a terminal gives it, also where a shell runs tests behind itself.
+
+    Such a shell has it ignored, and what a test starts would inherit that.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 LOG = cut_the_network()
+let_ctrl_c_through()
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ def show(frame: pd.DataFrame, digits: int = 3) -> Styler:
     """
     frame = frame.replace([np.inf, -np.inf], np.nan)
     texts = frame.map(lambda one: str(one) if isinstance(one, HOLDERS) else one)
-    texts = texts.replace(" ± ", "\u00a0±\u00a0", regex=True)  # of one line
+    texts = texts.replace(" ± ", "\u00a0± ", regex=True)  # two lines at most
     styler = texts.style.hide(axis="index").format(
         precision=digits, na_rep="—", escape="html"
     )

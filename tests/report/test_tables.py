@@ -48,9 +48,9 @@ def test_missing_values_are_dashes_and_there_is_no_index() -> None:
     assert 'class="row_heading' not in html
 
 
-def test_a_half_interval_stays_on_the_line_of_its_mean() -> None:
+def test_a_sign_stays_on_the_line_of_its_mean() -> None:
     shown = tables.show(pd.DataFrame({"SCH": ["0.5 ± 0.1"], "n": [3]})).to_html()
-    assert "0.5\u00a0±\u00a00.1" in shown.replace("&nbsp;", "\u00a0")
+    assert "0.5\u00a0± 0.1" in shown.replace("&nbsp;", "\u00a0")
     assert ">3<" in shown
 
 
