@@ -78,14 +78,7 @@ def checkpoint_is_whole(file: Path) -> bool:
     try:
         with zipfile.ZipFile(file) as parts:
             return parts.testzip() is None
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ):
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError):
         return False
 
 

@@ -136,6 +136,11 @@ def answer(folder: Path, call: Callable[[], Any], *names: str) -> str | None:
     return None
 
 
+def assert_answered(folder: Path, call: Callable[[], Any], *names: str) -> None:
+    """Fail where a parser neither works nor refuses in one line that holds a name."""
+    answer(folder, call, *names)
+
+
 def fuzzed(share: float = 1.0) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a test the argument `case`, a number, as often as the profile says.
 

@@ -14,7 +14,15 @@ from helpers.data import captions, coco, coco_boxes, reference, visual_genome, v
 from helpers.data.listing import by_token
 from helpers.judge import coco as judged
 from helpers.judge.sources import Cut
-from tests.hostile.broken import MARKUP, NAMES, answer, bytes_of, fuzzed, json_of
+from tests.hostile.broken import (
+    MARKUP,
+    NAMES,
+    answer,
+    assert_answered,
+    bytes_of,
+    fuzzed,
+    json_of,
+)
 
 SIDE = 12
 RUNS = {"size": [SIDE, SIDE], "counts": [10, 20, SIDE * SIDE - 30]}
@@ -79,14 +87,16 @@ def drawn(folder: Path, file: Path) -> None:
 def test_instances_changed(shown: Path, case: int) -> None:
     file = shown.parent / "instances.json"
     file.write_text(json_of(case, WHOLE))
-    answer(shown.parent, lambda: coco.find(shown, file), "instances.json", "shown")
+    assert_answered(
+        shown.parent, lambda: coco.find(shown, file), "instances.json", "shown"
+    )
 
 
 @fuzzed(0.2)  # 6 pictures are decoded
 def test_instances_changed_and_drawn(shown: Path, case: int) -> None:
     file = shown.parent / "instances.json"
     file.write_text(json_of(case, WHOLE))
-    answer(shown.parent, lambda: drawn(shown, file))
+    assert_answered(shown.parent, lambda: drawn(shown, file))
 
 
 @fuzzed(0.2)  # 6 pictures are decoded
@@ -97,7 +107,7 @@ def test_segments_changed_and_drawn(shown: Path, case: int) -> None:
         png = Image.new("RGB", (SIDE, SIDE), (number + 3, 0, 0))
         png.save(shown.parent / "panoptic" / f"{number}.png")
     file.write_text(json_of(case, SEGMENTS))
-    answer(shown.parent, lambda: drawn(shown, file))
+    assert_answered(shown.parent, lambda: drawn(shown, file))
 
 
 @pytest.mark.parametrize("number", [-1, -(10**30), 2**24, 10**30])
@@ -210,7 +220,7 @@ def test_captions_changed(shown: Path, case: int) -> None:
         found = captions.find_captions(shown, file)
         captions.listed(found, found.names)
 
-    answer(shown.parent, read, "captions.json", "shown")
+    assert_answered(shown.parent, read, "captions.json", "shown")
 
 
 # -- Visual Genome -----------------------------------------------------------------
@@ -244,7 +254,7 @@ def test_visual_genome_changed(fence: Path, which: str, case: int) -> None:
             for one in entry.annotations:
                 one.mask((SIDE, SIDE))
 
-    answer(fence, read, "genome")
+    assert_answered(fence, read, "genome")
 
 
 # -- PASCAL VOC --------------------------------------------------------------------
@@ -278,7 +288,7 @@ def test_voc_changed(devkit: Path, case: int) -> None:
     else:
         file = devkit / "ImageSets" / "Main" / "test.txt"
         file.write_bytes(bytes_of(case, b"1\n1 1\n"))
-    answer(devkit, voc_of(devkit), "1.xml", "test.txt", "picture", "VOC")
+    assert_answered(devkit, voc_of(devkit), "1.xml", "test.txt", "picture", "VOC")
 
 
 LAUGHS = "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(12))

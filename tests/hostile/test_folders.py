@@ -15,7 +15,7 @@ from helpers.judge import sources
 from helpers.judge.sources import Cut
 from helpers.lab.runs import check
 from helpers.settings import DataSettings, RunSettings
-from tests.hostile.broken import NAMES, answer, bytes_of, fuzzed
+from tests.hostile.broken import NAMES, answer, assert_answered, bytes_of, fuzzed
 from tests.hostile.test_pictures import FORMATS, WHOLE, drawn, head_of
 
 
@@ -55,8 +55,8 @@ def test_pictures_changed(top: Path, kind: str, case: int) -> None:
     for number in range(2):
         file = top / part / f"{number}.png"
         file.write_bytes(bytes_of(case + number, WHOLE[kind]))
-    answer(top, lambda: trained_on(top), "/cat/")
-    answer(top, lambda: judged(top), "/cat/")
+    assert_answered(top, lambda: trained_on(top), "/cat/")
+    assert_answered(top, lambda: judged(top), "/cat/")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_names_of_classes_that_are_no_text(top: Path, name: str) -> None:
 def test_any_name_of_a_class_works(top: Path, name: str) -> None:
     """As a folder's name where the disk takes it, and in classes.txt."""
     (top / "classes.txt").write_text(f"cat\t{name}\ndog\tdog\n")
-    answer(top, lambda: trained_on(top), "classes.txt")
+    assert_answered(top, lambda: trained_on(top), "classes.txt")
     if 0 < len(name) < 256 and not {"\0", "/"} & {*name} and name != "..":
         (top / "classes.txt").unlink()
         for part in (top, top / "masks"):
@@ -197,7 +197,7 @@ def test_boxes_changed(s50: Path, case: int) -> None:
     first = min(chosen, key=lambda one: one[1])[0]
     file = s50 / "boxes" / f"{first.stem}.xml"
     file.write_bytes(bytes_of(case, BOXES.encode()))
-    answer(s50, lambda: scored_on(s50), file.stem)
+    assert_answered(s50, lambda: scored_on(s50), file.stem)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_boxes_changed(s50: Path, case: int) -> None:
 def test_boxes_that_are_none(s50: Path, text: str) -> None:
     for file in (s50 / "boxes").iterdir():
         file.write_text(text)
-    answer(s50, lambda: scored_on(s50), "v0", "JPEG", "boxes")
+    assert_answered(s50, lambda: scored_on(s50), "v0", "JPEG", "boxes")
 
 
 def test_masks_that_are_none(s50: Path) -> None:

@@ -13,7 +13,14 @@ from helpers.compare.printing import lines
 from helpers.compare.sides import side
 from helpers.report import records
 from helpers.settings import Refused
-from tests.hostile.broken import MARKUP, NAMES, answer, bytes_of, fuzzed, json_of
+from tests.hostile.broken import (
+    MARKUP,
+    NAMES,
+    assert_answered,
+    bytes_of,
+    fuzzed,
+    json_of,
+)
 
 ROW = {
     "scored_by": "a" * 64,
@@ -50,7 +57,7 @@ def test_records_changed(fence: Path, case: int) -> None:
     whole, changed = fence / "whole.json", fence / "changed.json"
     whole.write_text(json.dumps(RECORD))
     changed.write_text(json_of(case, RECORD))
-    answer(fence, lambda: both_ways(whole, changed), "changed.json")
+    assert_answered(fence, lambda: both_ways(whole, changed), "changed.json")
 
 
 @fuzzed(0.15)
@@ -64,7 +71,9 @@ def test_runs_changed(fence: Path, case: int) -> None:
         (folder / "history.csv").write_text("epoch,loss\n0,1.0\n")
     part = [*PARTS][case % 3]
     (fence / "changed" / f"{part}.json").write_text(json_of(case, PARTS[part]))
-    answer(fence, lambda: both_ways(fence / "whole", fence / "changed"), "changed")
+    assert_answered(
+        fence, lambda: both_ways(fence / "whole", fence / "changed"), "changed"
+    )
 
 
 @pytest.mark.parametrize("name", [*NAMES, "~nobody/x"], ids=range(len(NAMES) + 1))
@@ -88,7 +97,7 @@ def test_a_record_that_is_damaged_is_not_one_that_is_missing(
     for case in range(20):
         damaged = bytes_of(case, json.dumps(RECORD).encode())
         (fence / "03-book.json").write_bytes(damaged)
-        answer(fence, lambda: records.recorded("03-book"), "03-book.json")
+        assert_answered(fence, lambda: records.recorded("03-book"), "03-book.json")
     (fence / "03-book.json").write_text("{")
     with pytest.raises(Refused, match=r"03-book\.json' cannot be read"):
         records.recorded("03-book")

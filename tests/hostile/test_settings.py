@@ -23,6 +23,7 @@ from tests.hostile.broken import (
     NAMES,
     VALUES,
     answer,
+    assert_answered,
     bytes_of,
     fuzzed,
     text_of,
@@ -70,7 +71,7 @@ def test_profiles_changed(fence: Path, case: int) -> None:
             if name in CHAPTERS and isinstance(values, dict):
                 CHAPTERS[name].of(**{str(key): one for key, one in values.items()})
 
-    answer(fence, read)
+    assert_answered(fence, read)
 
 
 LAUGHS = "a: &a [x, x]\n" + "".join(
@@ -146,7 +147,7 @@ def test_parameters_of_a_command_line(fence: Path, case: int) -> None:
     def read() -> None:
         CHAPTERS["03_training"].of(**{name: value_of(text)})
 
-    answer(fence, read)
+    assert_answered(fence, read)
 
 
 FIELDS = (*CHAPTERS["03_training"].model_fields, "none", "", "__class__")
@@ -165,7 +166,7 @@ def test_a_parameter_that_would_be_code(
         found = injected(chapter.model_dump())
         assert found == chapter.model_dump()
 
-    answer(fence, read)
+    assert_answered(fence, read)
     assert not (fence / "up").exists()
 
 

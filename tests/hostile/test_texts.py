@@ -18,7 +18,15 @@ from helpers.language import glove, word_vectors
 from helpers.language.arrays import read_arrays
 from helpers.language.word_vectors import WordVectors
 from helpers.settings import Lico, RunSettings
-from tests.hostile.broken import NAMES, answer, bytes_of, fuzzed, json_of, text_of
+from tests.hostile.broken import (
+    NAMES,
+    answer,
+    assert_answered,
+    bytes_of,
+    fuzzed,
+    json_of,
+    text_of,
+)
 from tests.hostile.test_weights import Trap
 
 # -- GloVe -------------------------------------------------------------------------
@@ -33,14 +41,14 @@ def test_glove_changed(fence: Path, case: int) -> None:
         file.write_text(text_of(case, GLOVE), errors="replace")
     else:
         file.write_bytes(bytes_of(case, GLOVE.encode()))
-    answer(fence, lambda: glove.read_glove(file), "glove.txt")
+    assert_answered(fence, lambda: glove.read_glove(file), "glove.txt")
 
 
 @fuzzed(0.5)
 def test_packed_glove_changed(fence: Path, case: int) -> None:
     file = fence / "glove.txt.gz"
     file.write_bytes(bytes_of(case, PACKED))
-    answer(fence, lambda: glove.read_glove(file, ["word1"]), "glove.txt.gz")
+    assert_answered(fence, lambda: glove.read_glove(file, ["word1"]), "glove.txt.gz")
 
 
 PACKED = gzip.compress(GLOVE.encode())
@@ -93,7 +101,7 @@ def test_arrays_changed(fence: Path, npz: Path, case: int) -> None:
         test_arrays_changed.whole = npz.read_bytes()  # type: ignore[attr-defined]
     whole = test_arrays_changed.whole  # type: ignore[attr-defined]
     npz.write_bytes(bytes_of(case, whole))
-    answer(fence, lambda: word_vectors.load(npz), "v.npz")
+    assert_answered(fence, lambda: word_vectors.load(npz), "v.npz")
 
 
 def head(shape: tuple[int, ...], kind: str) -> bytes:
@@ -175,7 +183,7 @@ def test_features_of_a_run_changed(fence: Path, case: int) -> None:
     file = fence / "f.npz"
     file.write_bytes(bytes_of(case, FEATURES.getvalue()))
     method = Lico(language=f"file:{file}", text_width=2)
-    answer(fence, lambda: check(RunSettings(method=method)), "f.npz", "texts")
+    assert_answered(fence, lambda: check(RunSettings(method=method)), "f.npz", "texts")
 
 
 # -- label maps and names ----------------------------------------------------------
@@ -191,7 +199,7 @@ def mapped(file: Path) -> None:
 def test_label_maps_changed(fence: Path, case: int) -> None:
     file = fence / "map.json"
     file.write_text(json_of(case, MAP))
-    answer(fence, lambda: mapped(file), "map.json", "label map")
+    assert_answered(fence, lambda: mapped(file), "map.json", "label map")
 
 
 @fuzzed()
@@ -202,23 +210,23 @@ def test_tables_of_labels_changed(fence: Path, case: int) -> None:
         file.write_text(text_of(case, whole), errors="replace")
     else:
         file.write_bytes(bytes_of(case, whole.encode()))
-    answer(fence, lambda: mapped(file), "map.csv", "label map")
+    assert_answered(fence, lambda: mapped(file), "map.csv", "label map")
 
 
 @pytest.mark.parametrize("text", ["\0", "a," + "9" * 5000, "a,\u00b2", '"' * 3, "a"])
 def test_a_line_of_labels(fence: Path, text: str) -> None:
     file = fence / "map.csv"
     file.write_text(text)
-    answer(fence, lambda: mapped(file), "map.csv", "label map")
+    assert_answered(fence, lambda: mapped(file), "map.csv", "label map")
     file.write_text(f"cat,{'x' * 200_000}")
-    answer(fence, lambda: labels.read_map(str(file)), "map.csv")
+    assert_answered(fence, lambda: labels.read_map(str(file)), "map.csv")
 
 
 @fuzzed()
 def test_class_names_changed(fence: Path, case: int) -> None:
     file = fence / "names.txt"
     file.write_bytes(bytes_of(case, "cat\n\u00e9l\u00e9phant\ndog".encode()))
-    answer(fence, lambda: labels.class_names(str(file)), "names.txt")
+    assert_answered(fence, lambda: labels.class_names(str(file)), "names.txt")
 
 
 def test_any_name_of_a_class_is_mapped(fence: Path) -> None:

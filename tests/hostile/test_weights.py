@@ -17,7 +17,14 @@ from helpers.judge.networks import network
 from helpers.lab.given_weights import given_weights
 from helpers.settings import Refused
 from helpers.vision import backbone
-from tests.hostile.broken import NAMES, VALUES, answer, bytes_of, fuzzed
+from tests.hostile.broken import (
+    NAMES,
+    VALUES,
+    answer,
+    assert_answered,
+    bytes_of,
+    fuzzed,
+)
 
 SMALL = {"conv.weight": torch.arange(12.0).reshape(3, 4), "bias": torch.ones(3)}
 
@@ -50,7 +57,7 @@ WHOLE = {
 def test_bytes_changed(fence: Path, suffix: str, case: int) -> None:
     file = fence / f"w.{suffix}"
     file.write_bytes(bytes_of(case, WHOLE[suffix]))
-    answer(fence, lambda: given_weights(file), file.name)
+    assert_answered(fence, lambda: given_weights(file), file.name)
 
 
 OLD = io.BytesIO()
@@ -61,7 +68,7 @@ torch.save(SMALL, OLD, _use_new_zipfile_serialization=False)
 def test_bytes_of_an_old_checkpoint_changed(fence: Path, case: int) -> None:
     file = fence / "w.th"
     file.write_bytes(bytes_of(case, OLD.getvalue()))
-    answer(fence, lambda: given_weights(file), file.name)
+    assert_answered(fence, lambda: given_weights(file), file.name)
 
 
 @pytest.mark.parametrize("new", [True, False])
@@ -165,7 +172,7 @@ def test_tables_changed(fence: Path, case: int) -> None:
         state[key if isinstance(key, str | int) else "x"] = value
     file = fence / "w.pt"
     torch.save(state, file)
-    answer(fence, lambda: network("resnet20", file), "w.pt")
+    assert_answered(fence, lambda: network("resnet20", file), "w.pt")
 
 
 STATE = backbone("resnet20", 3).state_dict()

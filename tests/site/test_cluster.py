@@ -6,6 +6,13 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+from helpers.chapters import cost_tokens
+from helpers.language import text_tower
+from helpers.settings import Refused
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "book" / "cluster.md").read_text("utf-8")
 GROWTH = ROOT / "tests" / "benchmarks" / "growth.json"
@@ -54,3 +61,20 @@ def test_its_lines_fit_a_phone() -> None:
     """Code scrolls, but what it says is better read without."""
     for block in re.findall(r"```\w+\n(.*?)```", PAGE, flags=re.S):
         assert max(map(len, block.splitlines())) <= 88
+
+
+def test_what_it_says_of_imagenet_is_counted() -> None:
+    names = [*_IMAGENET_CATEGORIES]
+    assert (names[264], names[474]) == ("Cardigan", "cardigan")
+    form = cost_tokens.FORMS[0]
+    with pytest.raises(Refused, match="ardigan"):
+        form.prompts(names)
+    names[474] = "cardigan jumper"
+    counted = [
+        int(cost_tokens.tokens(form, of, 64)[cost_tokens.SHARED])
+        for of in (names, cost_tokens.CIFAR100)
+    ]
+    mask = text_tower.build_trie(form.prompts(names)).mask
+    assert f"{counted[0]:,} tokens for 1,000 names against {counted[1]}" in PAGE
+    assert f"mask has {mask.nbytes / 1e6:.0f} MB" in PAGE
+    assert f"take {1_281_167 * 3 * 224**2 / 1e9:.0f} GB" in re.sub(r"\s+", " ", PAGE)
