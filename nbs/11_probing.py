@@ -28,7 +28,8 @@
 # - ask the question that leads back to part I: what changes LICO's maps more, LICO or
 #   the loss of the head behind it?
 #
-# *Reading: 30 minutes. Running: 2 minutes once the runs of {doc}`03_training` exist.*
+# *Reading: 30 minutes. Running: 1 minute once the runs of {doc}`03_training` exist,
+# about 5 from nothing, on two cores.*
 # :::
 #
 # Words need not enter the network at all. {cite:t}`gairola2025probe` leave a trained

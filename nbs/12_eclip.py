@@ -28,7 +28,8 @@
 #   one that knows nothing;
 # - see what recognition pays for it.
 #
-# *Reading: 25 minutes. Running: 1 minute once the runs exist, on two cores.*
+# *Reading: 25 minutes. Running: 1 minute once the runs exist, 2 from nothing, on two
+# cores.*
 # :::
 #
 # All other answers of this book explain a classifier from outside, or train one anew.

@@ -27,7 +27,7 @@
 # - read the answer to the title's question off a rule that was written down before.
 #
 # *Reading: 20 minutes. Running: 1 minute once the runs of {doc}`03_training` and
-# {doc}`00_laboratory` exist, on two cores.*
+# {doc}`00_laboratory` exist, about 7 from nothing, on two cores.*
 # :::
 #
 # Thirteen chapters have asked one question in different ways: *does language make image

@@ -3,12 +3,14 @@
 A page writes `{{ "%.3f" | format(r.NAME.KEY) }}` for a value of the record
 book/records/NAME.json. A missing key is a warning, which the build treats as an
 error. The provenance that the runner leaves beside each executed chapter comes
-to the foot of its page, and as `{{ provenance_table }}` to the page on all. The
-reference to the book is made of CITATION.cff: `{{ citation }}`, `{{ version }}`.
+to the foot of its page, and as `{{ provenance_table }}` to the page on all, where
+`{{ usual_parameters }}` are named once. The reference to the book is made of
+CITATION.cff: `{{ citation }}`, `{{ version }}`.
 """
 
 import html
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +27,40 @@ def load(folder: Path) -> dict[str, Any]:
     return {f.stem: json.loads(f.read_text("utf8")) for f in folder.glob("*.json")}
 
 
+def texts(record: dict[str, Any]) -> list[str]:
+    """The parameters of one chapter, each as its name and its value."""
+    return [f"{name}={value}" for name, value in record["parameters"].items()]
+
+
+def usual(chapters: dict[str, Any]) -> list[str]:
+    """The parameters that more than half of the chapters have alike."""
+    found = Counter(text for record in chapters.values() for text in texts(record))
+    return [text for text, times in found.items() if 2 * times > len(chapters)]
+
+
 def rows(record: dict[str, Any]) -> dict[str, str]:
     """The provenance of one chapter as text, label by label."""
-    parameters = ", ".join(f"{k}={v}" for k, v in record["parameters"].items())
     return {
         "Commit": str(record["commit"])[:10] + " + changes" * bool(record["dirty"]),
         "Device": str(record["device"]),
         "Seconds": f"{record['seconds']:.0f}",
         "Profile": str(record["profile"]),
-        "Parameters": parameters or "as in the chapter",
+        "Parameters": ", ".join(texts(record)) or "none",
         "Date": str(record["date"])[:16].replace("T", " "),
         "Versions": ", ".join(f"{k} {v}" for k, v in record["versions"].items()),
     }
 
 
 def table(chapters: dict[str, Any]) -> str:
-    """One row a chapter, in Markdown."""
-    head = ["Chapter", "Commit", "Device", "Seconds", "Profile", "Parameters", "Date"]
+    """One row a chapter, in Markdown, with the parameters that are its own."""
+    head = ["Chapter", "Commit", "Device", "Seconds", "Profile", "Date", "Parameters"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    known = set(usual(chapters))
     for name, record in sorted(chapters.items()):
-        cells = [rows(record)[label].replace("|", "\\|") for label in head[1:]]
-        lines.append(f"| [](chapters/{name}) | " + " | ".join(cells) + " |")
+        own = [text for text in texts(record) if text not in known]
+        cells = rows(record) | {"Parameters": ", ".join(own) or "no others"}
+        shown = [cells[label].replace("|", "\\|") for label in head[1:]]
+        lines.append(f"| [](chapters/{name}) | " + " | ".join(shown) + " |")
     return "\n".join(lines)
 
 
@@ -75,6 +90,7 @@ def configure(app: Sphinx, config: Config) -> None:
         "r": load(Path(app.srcdir) / "records"),
         "chapters": chapters,
         "provenance_table": table(chapters),
+        "usual_parameters": ", ".join(usual(chapters)) or "none",
     }
 
 

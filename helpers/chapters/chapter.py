@@ -67,7 +67,7 @@ class ClassifierChapter(Chapter):
         "scene-resnet",
         description="scene-resnet, resnet20, resnet56, resnet18, resnet50, wrn28-K",
     )
-    epochs: int = Field(52, ge=1, le=1000, description="passes over the pictures")
+    epochs: int = Field(64, ge=1, le=1000, description="passes over the pictures")
     batch: int = Field(32, ge=2, description="pictures a step")
     lr: float = Field(0.03, gt=0, le=10, description="learning rate of the first step")
     flip: bool = Field(False, description="mirror half of the pictures")

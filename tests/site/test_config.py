@@ -237,22 +237,31 @@ def test_results_come_from_files(tmp_path: Path) -> None:
     for folder, name, content in [
         ("records", "run", {"sch": 0.25}),
         ("chapters", "00_a", RECORD),
+        ("chapters", "01_b", RECORD | {"parameters": {"seeds": [1, 2]}}),
+        ("chapters", "02_c", RECORD | {"parameters": {}}),
         ("chapters", "99_no_longer_in_the_book", RECORD),
     ]:
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / f"{name}.json").write_text(json.dumps(content))
-    (tmp_path / "_toc.yml").write_text("- file: chapters/00_a")
+    toc = "".join(f"- file: chapters/{name}\n" for name in ("00_a", "01_b", "02_c"))
+    (tmp_path / "_toc.yml").write_text(toc)
     config = SimpleNamespace(myst_substitutions={"kept": 1}, copyright="2026")
     app = SimpleNamespace(srcdir=tmp_path, config=config)
     results.configure(app, config)
     assert config.myst_substitutions["kept"] == 1
     assert config.myst_substitutions["r"]["run"]["sch"] == 0.25
-    line = config.myst_substitutions["provenance_table"].splitlines()[-1]
-    assert line.startswith("| [](chapters/00_a) | 0123456789 + changes | CPU | 61 |")
-    assert r"kind=a\|b" in line
+    lines = config.myst_substitutions["provenance_table"].splitlines()[2:]
+    assert lines[0].startswith("| [](chapters/00_a) | 0123456789 + changes | CPU | 61 |")
+    assert [line.split(" | ")[-1] for line in lines] == [
+        r"kind=a\|b |",
+        "no others |",
+        "no others |",
+    ]
+    assert config.myst_substitutions["usual_parameters"] == "seeds=[1, 2]"
     context = {"body": "text"}
     results.footer(app, "chapters/00_a", "page.html", context, object())
     assert "<td>torch 2.11.0</td>" in context["body"]
+    assert "<td>seeds=[1, 2], kind=a|b</td>" in context["body"]
     results.footer(app, "index", "page.html", context, object())
     assert context["body"].count("provenance") == 1
 
