@@ -215,13 +215,14 @@ def citations(file: Path) -> dict[str, str]:
     found = {}
     for key, entry in parse_file(str(file)).entries.items():
         people = [
-            " ".join(person.last_names) for person in entry.persons.get("author", [])
+            " ".join(str(name) for name in person.rich_last_names)
+            for person in entry.persons.get("author", [])
         ]
-        who = people[0] if people else str(entry.fields.get("title", key))
+        who = people[0] if people else str(entry.rich_fields.get("title", key))
         if len(people) > 1:
             who += f" and {people[1]}" if len(people) == 2 else " et al."
-        found[key] = f"{who} ({entry.fields.get('year', 'n.d.')})".replace("{", "")
-    return {key: text.replace("}", "") for key, text in found.items()}
+        found[key] = f"{who} ({entry.fields.get('year', 'n.d.')})"
+    return found
 
 
 def lesson(chapter: str) -> dict[str, Any]:

@@ -62,9 +62,9 @@ def cost(provenance: Mapping[str, Any] | None) -> str:
         return f"{own}; it trains nothing."
     training, scoring = (runs[f"{part}_seconds"] for part in ("training", "scoring"))
     return (
-        f"{own}, once its runs exist. From nothing, {runs['runs']} runs are made, some "
-        f"for other chapters too: {duration(training)} of training and "
-        f"{duration(scoring)} of scoring, two at a time, and "
+        f"{own}, once its runs exist. From nothing, two at a time, it needs "
+        f"{_runs(runs['runs'])}, some for other chapters too: {duration(training)} of "
+        f"training, {duration(scoring)} of scoring, "
         f"{runs['megabytes']:,.0f} MB in `runs/`. Measured under profile "
         f"`{provenance['profile']}` on {provenance['device']}."
     )
@@ -83,16 +83,24 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours"
 
 
+def from_nothing(provenance: Mapping[str, Any]) -> float:
+    """Return the seconds of a chapter and its runs, two of them at a time."""
+    runs = provenance["runs"]
+    training = runs["training_seconds"] + runs["scoring_seconds"]
+    return float(provenance["seconds"] + training / max(1, min(2, runs["runs"])))
+
+
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number} runs"
+
+
 def top(provenance: Mapping[str, Any] | None) -> str:
     """Return the line under a chapter's objectives: the time from nothing, measured."""
-    runs = (provenance or {}).get("runs") or {}
-    if provenance is None or not runs:
+    if provenance is None or not provenance.get("runs"):
         return ""
-    training = (runs["training_seconds"] + runs["scoring_seconds"]) / 2
-    whole = duration(training + provenance["seconds"])
     return (
-        f"*Measured for this page: {whole} from nothing, two runs at a time, of which "
-        f"the chapter itself {duration(provenance['seconds'])}.*"
+        f"*Measured for this page: the chapter {duration(provenance['seconds'])}; with "
+        f"its runs, two at a time, {duration(from_nothing(provenance))}.*"
     )
 
 

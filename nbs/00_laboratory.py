@@ -438,7 +438,9 @@ tables.show(tables.of_checks(laboratory.checks(study)))
 #
 # One rule decides in the whole book. The unit is the training seed: $d_s$ is the mean
 # over pictures of the difference of two arms trained from seed $s$. A $t$ interval
-# over seeds is held against a margin $m$ that was committed before any run it judges:
+# over seeds is held against a margin $m$ that was committed before any run it judges.
+# Where half the standard deviation of the baseline over seeds is more, it takes the
+# margin's place: no difference matters that another seed would make.
 
 # %%
 tables.show(tables.of_margins())

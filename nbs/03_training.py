@@ -208,7 +208,7 @@ print(f"{chapter.dataset}, language {chapter.language}: {summary['language']}")
 # ### Pictures drawn before training
 #
 # The gallery further down shows the first test pictures, drawn by a seed. They are
-# the same for every arm, and nobody chose them.
+# the same for every {term}`arm`, and nobody chose them.
 
 # %% mystnb={"figure": {"name": "fig-03-gallery", "caption": "**The gallery**, before any network is trained: the first six test pictures."}, "image": {"alt": "Six small test pictures in a row, each with its class name above it."}}
 test = catalog.load(chapter.data(), "test").first(6)

@@ -167,7 +167,8 @@ tables.show(ledger.claims())
 # nothing is pooled across tiles. Its colour is the way the difference points, its shade
 # whether the rule allows an answer. Published single runs, and numbers printed without
 # a standard deviation, allow no test at all. *Planted*, *real-fixed* and *real*
-# language are told apart in the table below the figure.
+# language are told apart in the table below the figure. That it is the *words* which do
+# it was tested by no source; {numref}`fig-09-controls` does.
 
 # %%
 sources = {"study": study, "photographs": photographs, "this page": summary}
@@ -227,7 +228,7 @@ plt.show()
 #
 # An arm in which a loss did not act cannot speak for that loss. The guard looks at
 # the loss's gradient on the feature maps, and at the mass that the affinities put on
-# other pictures.
+# other pictures; {doc}`03_training` explains each column.
 
 # %%
 tables.show(records.of(study, tables_of.interventions), digits=4)

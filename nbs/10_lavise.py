@@ -197,8 +197,8 @@ tables.show(chapter.table_1(known), digits=2)
 # $$ (eq-10-explainer)
 #
 # It is taught to bring $\hat v$ nearer to the vector $v_t$ of the object's word than to
-# those of all other categories. With $s_c = \cos(\hat v, v_c)$ and $s_+$ the mean over
-# the words of the name, the *filter ranking loss* is
+# those of all other categories. With $s_c = \cos(\hat v, v_c)$, $P$ the words of the
+# object's name, and $s_+$ the mean of $s_c$ over them, the *filter ranking loss* is
 #
 # $$
 # L = \sum_{c \notin P} \max(0,\; 1 - s_+ + s_c) .

@@ -199,8 +199,9 @@ pd.DataFrame(
 # {term}`GridPG` puts four pictures of different classes into one and asks for each: how
 # much of the map's positive part lies in its cell? Chance is 1/4. Here one seeded list
 # of grids is drawn from the pictures that *every* compared head names correctly, and
-# the grid is the unit. A network without training is beside them, as a control with
-# grids of its own.
+# the grid is the unit. A map without a positive part scores 0. A network without
+# training is beside them, as a control with grids of its own; where it has too few such
+# pictures its grids are drawn from all, and are not *fair*.
 
 # %%
 data = chapter.material()
@@ -219,8 +220,8 @@ tables.show(between.networks(own))
 # %% [markdown]
 # ## The rules, before the results
 #
-# Margins are those of {doc}`00_laboratory`, fixed before any record. The unit is the
-# training seed; one seed alone is *undecided*.
+# Margins are those of {doc}`00_laboratory`, with its rule for baselines that vary more.
+# The unit is the training seed; one seed alone is *undecided*.
 
 # %%
 tables.show(claims.rules())
@@ -232,7 +233,7 @@ tables.show(claims.rules())
 #
 # ## The effect
 
-# %% mystnb={"figure": {"name": "fig-11-effect", "caption": "**Same network, same predictions, other maps.** GridPG of Grad-CAM (left) and accuracy (right) of heads on one frozen network. Circles: trained with softmax; squares: with sigmoids; arrows from one to the other. Each head at the rate of its best validation accuracy."}, "image": {"alt": "Dot plot with a row for each head and optimiser. Left, GridPG of heads trained with CE and BCE joined by arrows, with a dotted line at chance; right, their accuracies, which lie close together."}}
+# %% mystnb={"figure": {"name": "fig-11-effect", "caption": "**Same network, like accuracy, other maps.** GridPG of Grad-CAM (left) and accuracy (right) of heads on one frozen network. Circles: trained with softmax; squares: with sigmoids; arrows from one to the other. Each head at the rate of its best validation accuracy."}, "image": {"alt": "Dot plot with a row for each head and optimiser. Left, GridPG of heads trained with CE and BCE joined by arrows, with a dotted line at chance; right, their accuracies, which lie close together."}}
 probing_figures.losses_apart(claims.points(own), claims.FLOOR)
 plt.show()
 
@@ -275,8 +276,8 @@ whole
 # \end{aligned}
 # $$ (eq-11-shift)
 #
-# Predictions, probabilities and the loss stay; the map of every class moves by the same
-# amount in every cell. So under softmax the map has a freedom that no data ever fix.
+# Predictions, probabilities and the loss stay. In each cell the evidence for all classes
+# moves by one amount, and by another in the next cell. So under softmax the map has a freedom that no data ever fix.
 # Where it ends up is left to the start and the optimiser: the gradient of
 # {eq}`eq-11-ce` sums to zero over the classes, so plain gradient descent keeps the mean
 # weight $\bar w = \frac1K \sum_c w_c$ where it began, near zero. Adam scales each
@@ -331,11 +332,11 @@ frames.over(
 # %% [markdown]
 # ### Centred weights
 #
-# The control takes the mean weight away from every head. All of them still predict
-# what they did. If the mean weight is what differs between the losses, centred heads
-# must not differ:
+# The control takes the mean weight away from every head. All of them still name the
+# class that they named, and a softmax has its probabilities too. If the mean weight is
+# what differs between the losses, centred heads must not differ:
 
-# %% mystnb={"figure": {"name": "fig-11-centred", "caption": "**The mean weight.** Left: GridPG against the length of the mean weight, in mean lengths of a weight. Right: the same heads as trained and with centred weights, which predict the same. Filled: SGD; open: Adam."}, "image": {"alt": "Left, points of GridPG against the length of the mean weight, for CE and BCE under SGD and Adam. Right, lines from the value as trained to the value with centred weights."}}
+# %% mystnb={"figure": {"name": "fig-11-centred", "caption": "**The mean weight.** Left: GridPG against the length of the mean weight, in mean lengths of a weight. Right: the same heads as trained and with centred weights, which name the same class. Filled: SGD; open: Adam."}, "image": {"alt": "Left, points of GridPG against the length of the mean weight, for CE and BCE under SGD and Adam. Right, lines from the value as trained to the value with centred weights."}}
 probing_figures.centring(claims.points(own), claims.FLOOR)
 plt.show()
 
@@ -360,9 +361,10 @@ plt.show()
 tables.show(compared)
 
 # %% [markdown]
-# {term}`Rollout` follows the attention of a small Vision Transformer and never reads
-# the head. Whatever head is trained, its effect must be zero to the last bit, and its
-# score chance:
+# {term}`Rollout` follows the attention of a small Vision Transformer, which only the
+# profile `study` trains, and never reads the head. Whatever head is trained, its effect
+# must be zero to the last bit, and its score chance. CGW1 weighs the attention by
+# relevance and gradient {cite:p}`chefer2021cgw`, CGW2 by the gradient alone:
 
 # %%
 tokens = chapter.tokens_of(data, seeds[0])
@@ -379,7 +381,8 @@ records.of(study, published.methods_of).pipe(tables.show)
 # place of 0; the logit bias of some pairs of files differs; grids are drawn for each
 # model by itself, from pictures it is sure of; some methods are blurred with a width of
 # 129 pixels and others with 5; LIME explains softmax for one loss and a sigmoid for the
-# other. Each switch below changes one thing, for both heads or for the one it concerns:
+# other. Each switch below changes one thing, for both heads or for the one it concerns,
+# on the first of the grids:
 
 # %% mystnb={"figure": {"name": "fig-11-confounds", "caption": "**What moves the difference.** GridPG of the BCE head less that of the CE head, linear, SGD, as in this chapter (dashed) and with one thing changed."}, "image": {"alt": "Horizontal dot plot with a row a switch; dots lie at the difference of GridPG between BCE and CE, joined to the dashed line of this chapter's own difference."}}
 switches = [
@@ -419,7 +422,7 @@ records.of(study, lambda one: claims.lines(claims.depth_verdicts(one))).pipe(
 )
 
 # %% [markdown]
-# Gini (high: gathered) and entropy (low: gathered) say how compact maps are, not
+# {term}`Gini` (high: gathered) and entropy (low: gathered) say how compact maps are, not
 # whether they are right; both are computed on maps divided by their maximum, since an
 # absolute constant in the published Gini makes it depend on the maps' scale.
 #
@@ -473,7 +476,7 @@ plt.show()
 # %% [markdown]
 # ## Back to LICO
 #
-# Part I asked whether language makes maps better. Here is a cheaper change: keep
+# {doc}`03_training` asked whether language makes maps better. Here is a cheaper change: keep
 # LICO's network, and train its head once more, with sigmoids. Which of the two moves
 # the maps more? And how much do they move if *nothing* changes but the random seed of
 # the network?
@@ -508,9 +511,9 @@ records.of(study, published.lico_rows).pipe(tables.show)
 # %% [markdown]
 # ## On photographs
 #
-# The same heads on a ResNet-56 that was trained for CIFAR-10 by others, under the
-# published recipes, over five seeds. Grids of 2 x 2 and 3 x 3; the floors are 1/4 and
-# 1/9.
+# The same heads on the ResNet-56 for CIFAR-10 of `akamaster/pytorch_resnet_cifar10`
+# (d5489e8), under the published recipes, over five seeds. Grids of 2 x 2 and 3 x 3; the
+# floors are 1/4 and 1/9.
 
 # %%
 photographs = records.recorded(real.PHOTOGRAPHS, real.COMMAND)
@@ -522,8 +525,8 @@ records.of(photographs, real.differences).pipe(tables.show)
 # %% [markdown]
 # ## Published direction, and ours
 #
-# The text at hand states directions and no table of results; so directions are what can
-# be compared.
+# The text at hand, the paper without its tables, states directions; so directions are
+# what can be compared.
 
 # %%
 tables.show(published.directions(judged))
@@ -534,7 +537,7 @@ tables.show(published.directions(judged))
 # - *Size.* A network of four blocks and 24 classes stands for a ResNet-50 and 1,000; a
 #   feature cell is 8 pixels, a picture 8 x 8 cells. Grids have 2 x 2 pictures on this
 #   page and no smoothing: the width of 5 pixels of 224 is one pixel here.
-# - *Recipes.* The document has Adam with warm-up and a cosine; most files of
+# - *Recipes.* The paper has Adam with warm-up and a cosine; most files of
 #   `sidgairo18/how-to-probe` (e703756) have SGD at rate 30 and steps. Both are crossed
 #   with both losses here, with fewer epochs, a batch for a small data set, and rates
 #   chosen on validation accuracy.
@@ -554,15 +557,15 @@ tables.show(published.directions(judged))
 # ```{exercise} A map that softmax allows
 # :label: ex-11-allowed
 #
-# Can you choose $v$ in {eq}`eq-11-shift` such that Grad-CAM of *every* class is zero
-# everywhere, and the classifier still predicts what it did?
+# Features here end in a ReLU. Can you choose $v$ in {eq}`eq-11-shift` such that Grad-CAM
+# of *every* class is zero everywhere, and the classifier still predicts what it did?
 # ```
 #
 # ````{solution} ex-11-allowed
 # :label: sol-11-allowed
 # :class: dropdown
 #
-# Yes, where features are not negative and every cell has some: take $v$ with negative
+# Yes, where every cell has a feature above zero: take $v$ with negative
 # entries and $\delta$ large, so that $w_c \cdot f_p + \delta\, v \cdot f_p < 0$ for all
 # classes and cells. The map is then empty, the probabilities are the same. A map of a
 # softmax logit is a statement about the logit, not about the probability.
@@ -573,7 +576,8 @@ tables.show(published.directions(judged))
 # :label: ex-11-difference
 #
 # Explain $z_c - \frac1K\sum_k z_k$ in place of $z_c$. Which of this chapter's heads is
-# that, and what is its GridPG for both losses?
+# that, and what is its GridPG for both losses? `probing.with_centred(bench, head)` gives
+# a head's GridPG on every grid, as trained and with centred weights.
 # ```
 
 # %% [markdown]
@@ -599,7 +603,8 @@ for loss in ("ce", "bce"):
 # :label: ex-11-gradient
 #
 # Show that $\sum_c \partial L_\mathrm{CE} / \partial w_c = 0$, and that it is not so
-# for {eq}`eq-11-bce`. Why does weight decay not keep Adam's mean weight at zero?
+# for {eq}`eq-11-bce`. Why then does the mean weight move under Adam, and would weight
+# decay, which no head here has, keep it at zero?
 # ```
 #
 # ````{solution} ex-11-gradient
@@ -611,8 +616,8 @@ for loss in ("ce", "bce"):
 # With sigmoids the sum is $\frac1K \sum_c (\sigma(z_c) - t_c)\,\bar f$, which is zero
 # only if the sigmoids sum to 1. Adam divides each entry of the gradient by the root of
 # its own running square: rows of small gradients count as much as others, and the sum
-# of the steps is not zero. Decay shrinks all weights alike and balances against those
-# steps; it does not remove them.
+# of the steps is not zero. Decay would shrink all weights alike and balance against
+# those steps; it does not remove them.
 # ````
 
 # %% [markdown]

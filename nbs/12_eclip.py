@@ -47,10 +47,12 @@
 # > (ECLIP), which corrects the explainability via the Masked Max Pooling.
 # :::
 #
-# These are six claims in a row: that the map is the opposite of the object; that
-# pooling is the cause; that turning the map round helps; that masked max pooling
-# repairs it; that recognition is kept; that all this holds for both kinds of network.
-# No code of the method is public. What its description leaves open is a parameter here.
+# With what the paper says further on, these are six claims: that the map is the
+# opposite of the object; that pooling is the cause; that turning the map round helps;
+# that masked max pooling repairs it; that recognition is kept; that all this holds for
+# both kinds of network. No code of the method is public. What its description leaves
+# open, and where a summary of it in circulation, with pseudo code, says something else,
+# is a parameter here.
 
 # %% [markdown]
 # ## Parameters
@@ -247,9 +249,10 @@ eclip_figures.bands(likeness, shares)
 plt.show()
 
 # %% [markdown]
-# The document speaks of a softmax, and does not say over what; the authors' later code
-# {cite:p}`li2023surgery` has none, and its early versions gave length 1 to the
-# wrong axis. One change at a time:
+# The summary speaks of a softmax, and does not say over what; the authors' later code
+# {cite:p}`li2023surgery` has none, and its early versions gave length 1 over the places
+# of a channel and not over the channels of a place (*unit over tokens*). One change at a
+# time; whether a map is the better for it, the table says:
 
 # %%
 tables.show(eclip_views.options(bench))
@@ -311,8 +314,11 @@ plt.show()
 # $y$ and $t$ of length 1. Each way of pooling gets the same pictures, in the same
 # order, for as many steps; *class token* is the tower's own pooling, trained as long.
 # The map is then made by equation {eq}`eq-12-itsm` with the new $P$, at all places: no
-# mask, no pooling. Masked places are left out of the maximum; in the pseudo code of a
-# summary they are set to 0, and take part. That is the row *masked max, 0*.
+# mask, no pooling. Masked places are left out of the maximum; in the pseudo code of the
+# summary they are set to 0, and take part. That is the row *masked max, 0*. Two rows
+# train nothing and are the authors' later work {cite:p}`li2023surgery`: *v-v attention*
+# lets values attend to values, *feature surgery* takes from each place what it says to
+# all texts alike.
 
 # %%
 seen = eclip_views.maps(summary, name)
@@ -324,7 +330,8 @@ if "mIoU" in seen:
 plt.show()
 
 # %% [markdown]
-# `best threshold each` gives each picture its own best threshold: a ceiling, no score.
+# `best threshold each` gives each picture its own best threshold: a ceiling of
+# {term}`mIoU`, no score.
 # A map without knowledge, the centred Gaussian, is the bar to look at before any
 # other: objects stand near the middle.
 #
@@ -364,6 +371,7 @@ plt.show()
 tables.show(eclip_claims.table(summary, name))
 
 # %% [markdown]
+# A claim of several parts has the numbers of its weakest, which the table names.
 # `repair` must hold against each of four rivals. Grad-CAM, on the same CLIP, stands
 # below them; it decides nothing.
 
@@ -427,8 +435,8 @@ eclip_claims.verdict_of(summary, name, "opposite")
 # - The tokens of the tiny CLIP are stitched from moved pictures. A CLIP with seven
 #   places a side or more is read once.
 # - Which places an attention keeps is not stated. Here they are a fixed share,
-#   `quantile`: attention over all places sums to one, and an absolute threshold of one
-#   half, as a summary of the paper has it, leaves hardly any.
+#   `quantile`: attention over all places sums to one, so what an absolute threshold of
+#   one half keeps, as the summary has it, depends on how many places there are.
 # - The temperature is that of the summary; learning rate and epochs are this book's,
 #   alike for every pooling, and were chosen on the loss alone.
 # - The threshold of each map is one number for all pictures, chosen on others. How the
@@ -440,8 +448,8 @@ eclip_claims.verdict_of(summary, name, "opposite")
 # ```{exercise} An identity
 # :label: ex-12-identity
 #
-# Show on the maps of this page that the contrast of a reversed map is minus that of
-# the map. Is its overlap determined by that of the map as well?
+# Show that the contrast of a reversed map is minus that of the map, and find it in the
+# table of all maps. Is its overlap determined by that of the map as well?
 # ```
 
 # %% [markdown]
@@ -449,6 +457,13 @@ eclip_claims.verdict_of(summary, name, "opposite")
 # :label: sol-12-identity
 # :class: dropdown
 # ```
+
+# %% [markdown]
+# Less outside than inside: $(1 - a) - (1 - b) = -(a - b)$ for any means $a$ on the
+# object and $b$ off it. The overlap is not determined. Let an object cover the places 1
+# and 2 of four, and let two maps be $(1, .6, 0, 0)$ and $(1, .9, 0, 0)$. Above one half
+# both find the object, IoU 1. Reversed and cut at .3, the first keeps the places 2, 3
+# and 4, IoU 1/4, and the second 3 and 4, IoU 0.
 
 # %% tags=["solution"]
 if "mIoU" in seen:
@@ -464,7 +479,9 @@ if "mIoU" in seen:
 # :label: ex-12-half
 #
 # Keep the places whose attention exceeds one half, as the summary of the paper does.
-# In how many training pictures is any place kept by CLIP's own attention?
+# In what share of the training pictures is any place kept by CLIP's own attention,
+# `clip.train.attention`? It sums to one over all places of a picture; with several
+# shifts each reading of the picture has its part. And if each reading sums to one?
 # ```
 
 # %% [markdown]
@@ -475,10 +492,15 @@ if "mIoU" in seen:
 
 # %% tags=["solution"]
 own = clip.train.attention.flatten(1)
-print(f"{(own > 0.5).any(1).float().mean():.2f} of {len(own)} pictures")
-print(f"largest attention to one place: {own.max():.2f}")
+for words, times in {"picture": 1, "reading": clip.reader.shifts**2}.items():
+    kept_any = (times * own > 0.5).any(1).float().mean()
+    print(f"sum of one a {words}: {kept_any:.1%} of {len(own)} pictures,")
+    print(f"    largest attention to one place {times * own.max():.3f}")
 
 # %% [markdown]
+# One half is a statement about the number of places: among four of a reading one often
+# has more than all others, among those of a whole picture none can.
+#
 # ```{solution-end}
 # ```
 

@@ -200,9 +200,10 @@ tables.show(answers_rows.overview())
 # the second for every twin $w'$; each is a comparison of its own by the rule of
 # {doc}`00_laboratory`: an interval over training seeds, held against a margin that was
 # fixed before. All must hold together, which needs no correction; that *some* answer
-# does is asked of several answers, which needs one (Holm's). The endpoint is SCH. The
-# other six are secondary, and corrected together. Accuracy is the price: it may fall
-# by the margin at most.
+# does is asked of several answers, which needs one
+# ({term}`Holm's <Holm's correction>`). The {term}`endpoint` is SCH. The other six are
+# secondary, and corrected together. Accuracy is the price: it may fall by the margin at
+# most.
 
 # %%
 tables.show(answers_verdicts.rules())
@@ -264,7 +265,7 @@ plt.show()
 tables.show(answers_tables.whole(summary))
 
 # %% [markdown]
-# Three columns stand beside the seven. *SES less chance* takes away what another
+# Some columns need a word. *SES less chance* takes away what another
 # picture's map would have had. *MOSU* is not to be read without SCH: a uniform map has
 # the best MOSU there is. And *contrast* is there for the maps of CLIP. They are scaled
 # to reach from 0 to 1 in every picture, so they lie on a pedestal, which SCH and EPG add
@@ -273,8 +274,9 @@ tables.show(answers_tables.whole(summary))
 # ### Rows of the study of chapter 03
 #
 # CGC and LICO's twins take minutes to train, and are not trained for this page unless
-# `variants` asks for them. What the committed study says of them, on all test pictures,
-# below its own baseline, if its networks were trained as this page's:
+# `variants` asks for them. What the committed study says of them and of LICO, on all
+# test pictures, below its own baseline, if its networks were trained as this page's. The
+# figure further down has these numbers as diamonds:
 
 # %%
 recorded = records.recorded(metric_arms.STUDY)
@@ -284,10 +286,11 @@ tables.show(answers_tables.of_chapter_03(elsewhere, summary))
 # %% [markdown]
 # ## What each costs
 #
-# Top-1 on all test pictures, milliseconds for a map, and seconds of training: of the
+# {term}`Top-1 <top-1>` on all test pictures, of a CLIP by the names of the classes (the scenes of its own
+# check in {doc}`00_laboratory` are others), milliseconds for a map, and seconds of training: of the
 # network, of the CLIP or the explainer that it needs, and of a head. What was trained
-# before and only loaded counts, as long as it took on the machine and the day; of
-# masked max pooling the encoder does not. The tiny CLIP saw `clip_pictures` scenes with
+# before and only loaded counts with the time that it took then; of masked max pooling
+# the encoder does not count. The tiny CLIP saw `clip_pictures` scenes with
 # captions, the classifiers `pictures` with labels; and it gives a map by reading a
 # picture many times, moved a little.
 
@@ -301,7 +304,7 @@ tables.show(answers_tables.costs(summary), digits=2)
 # endpoint. It shows the committed study of this chapter where there is one, else this
 # page. Rows with twins in the study of {doc}`03_training` alone are drawn from there.
 
-# %% mystnb={"figure": {"name": "fig-13-words", "caption": "**Did words help?** Dots: share of the map that lies on the object, with 95 % intervals. Words help where a filled blue dot lies to the right of two things by the committed margin of .02 or more: of the hollow dots below it, which are the same answer with words that say nothing, and of the orange line, the baseline, which never saw a word. Grey lines are maps that know nothing of the picture, and the best that a map of so few cells can be. Diamonds are of the study of chapter 03, against its own baseline."}, "image": {"alt": "Dot plot with one row an answer in groups: each answer with words as a filled blue dot above its hollow twins, then answers without words in orange, with vertical lines for the baseline and for reference maps, and at the right top-1 and the verdict."}}
+# %% mystnb={"figure": {"name": "fig-13-words", "caption": "**Did words help?** Dots: share of the map that lies on the object, with 95 % intervals. Words help where a filled blue dot lies to the right of two things by the committed margin of .02 or more: of the hollow dots below it, which are the same answer with words that say nothing, and of the orange line, the baseline, which never saw a word. The title counts both. Intervals are over pictures where there is one training seed, else over seeds. Grey lines are maps that know nothing of the picture, and the best that a map of so few cells can be. Diamonds are of the study of chapter 03 and are held against its own baseline, which the table above has. *Inert*: a loss for words did not act, so there is no verdict."}, "image": {"alt": "Dot plot with one row an answer in groups: each answer with words as a filled blue dot above its hollow twins, then answers without words in orange, with vertical lines for the baseline and for reference maps, and at the right top-1 and the verdict."}}
 study = records.recorded(answers.STUDY)
 best = study or summary
 answers_figures.with_and_without(
@@ -340,8 +343,8 @@ tables.show(answers_verdicts.prices(summary))
 # %% [markdown]
 # ### The best without words
 #
-# For a reader who wants maps that point, whatever their origin: the best row without
-# words by each metric, beside the best with them. Twins count among those without; a
+# For a reader who wants maps that point, whatever their origin: of the rows made for
+# this page, the best without words by each metric, beside the best with them. Twins count among those without; a
 # twin that wins says that the metric rewards something besides knowledge.
 
 # %%
@@ -480,7 +483,7 @@ for name in ("ce", "clip", "clip-shuffled"):
 #   reader should use, and what it costs.
 # - A metric that cannot order what is known has no voice here, however often it is
 #   reported.
-# - Which answers need no words at all, and how good they are, belongs into every paper
+# - Which answers need no words at all, and how good they are, belongs in every paper
 #   on words.
 #
 # ## Provenance

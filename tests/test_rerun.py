@@ -57,9 +57,11 @@ MADE = {"seconds": 40.0, "profile": "book", "device": "CPU", "runs": RUNS}
 
 def test_times_from_nothing_are_those_of_the_runs_and_of_the_chapter() -> None:
     assert rerun.top(MADE) == (
-        "*Measured for this page: 6 minutes from nothing, two runs at a time, of which "
-        "the chapter itself 40 s.*"
+        "*Measured for this page: the chapter 40 s; with its runs, two at a time, "
+        "6 minutes.*"
     )
+    assert rerun.from_nothing(MADE) == 340
+    assert rerun.from_nothing(MADE | {"runs": RUNS | {"runs": 1}}) == 640
     said = rerun.cost(MADE)
     for part in ("40 s", "3 runs", "7 minutes of training", "3 minutes of", "7 MB"):
         assert part in said

@@ -19,7 +19,7 @@ from helpers.report.verdict import Verdict, all_of
 
 GRAD_CAM = "Grad-CAM"  # what a record of chapter 03 calls its maps
 SHOWN = (*METRICS[:2], CONTRAST, *METRICS[2:4], CHANCE, *METRICS[4:])
-UNDER_STUDY = "under study"
+NOT_THERE = "not recorded"
 PAGE, ELSEWHERE = "this page", "chapter 03"
 OWN = ("seeds", "variants", "device", "explained")  # that may differ from chapter 03
 
@@ -110,13 +110,18 @@ def comparable(record: Record | None, summary: Summary) -> Record | None:
 
 
 def of_chapter_03(record: Record | None, summary: Summary) -> pd.DataFrame:
-    """Return what chapter 03's study says of rows that are not on this page.
+    """Return what chapter 03's study says of rows that the figure draws from there.
 
     Its baseline stands above them: its pictures are more, its GridPG is of other grids
     and only of pictures that the network names right, so a row is to be read against
-    that baseline alone. A row that it lacks is "under study".
+    that baseline alone. A row that it lacks is "not recorded".
     """
-    away = [name for name in VARIANTS if name not in summary["rows"]]
+    page, came = summary["rows"], sources(summary, record)
+    away = [
+        name
+        for name in VARIANTS
+        if name not in page or (name != BASELINE and came[name] == ELSEWHERE)
+    ]
     if not away:
         return pd.DataFrame({"row": ["all rows are on this page"]})
     arms = {} if record is None else record["arms"]
@@ -124,7 +129,7 @@ def of_chapter_03(record: Record | None, summary: Summary) -> pd.DataFrame:
     for name in (BASELINE, *away):
         row: dict[str, Any] = {"row": ROWS[name].title}
         if name not in arms:
-            rows.append(row | {"seeds": UNDER_STUDY})
+            rows.append(row | {"seeds": NOT_THERE})
             continue
         runs = list(arms[name].values())
         row |= {"seeds": str(len(runs))}
@@ -270,8 +275,10 @@ def message(
             twinned += 1
             gaps = [way * (row["mean"] - frame.loc[one, "mean"]) for one in twins]
             over_twins += min(gaps) >= known.margin
+    seeds = len(summary["rows"][BASELINE])
     return (
         "Words that mean something beat words that do not in "
-        f"{over_twins} of {twinned} answers,\n"
-        f"and the baseline, which has none, in {over_base} of {len(named)}."
+        f"{over_twins} of the {twinned} answers that have both,\n"
+        f"and the baseline, which has none, in {over_base} of {len(named)}: by "
+        f"{known.margin:g} or more, {seeds} training seed{'s' * (seeds > 1)}."
     )

@@ -264,6 +264,15 @@ def verdict_of(summary: Summary, tower: str, claim: str) -> Verdict | str:
     return answers(summary, tower)[claim]
 
 
+def weakest(answer: Verdict) -> str:
+    """Return which part of a verdict gave its numbers, "" for a verdict of one part."""
+    numbers = (answer.metric, answer.estimate, answer.margin)
+    for part in answer.parts:
+        if (part.metric, part.estimate, part.margin) == numbers:
+            return part.claim
+    return ""
+
+
 def table(summary: Summary, tower: str) -> pd.DataFrame:
     """Return a row a claim: the estimate, its interval, and the answer."""
     rows: list[dict[str, Any]] = []
@@ -275,10 +284,11 @@ def table(summary: Summary, tower: str) -> pd.DataFrame:
                 "from": answer.interval[0],
                 "to": answer.interval[1],
                 "margin": answer.margin,
+                "numbers of": weakest(answer),
             }
         rows.append(row)
     rows.append({"claim": "universal", "answer": universal(summary)})
-    columns = ["claim", "A - B", "from", "to", "margin", "answer"]
+    columns = ["claim", "A - B", "from", "to", "margin", "numbers of", "answer"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -75,7 +75,7 @@ def material(
 
     Args:
         reference_data: "mixed", "scenes", "coco:PATH" or "vg:PATH".
-        vectors: "own" or "file:PATH", several with commas between.
+        vectors: `own` or `file:PATH`, several with commas between.
         counts: pictures to teach with, to validate with, to explain, at most.
         size: of the pictures, pixels a side.
 

@@ -101,7 +101,7 @@ def photographs_checked(
     Args:
         extractor: NETWORK:FILE.
         reference_data: "coco:PATH" or "vg:PATH".
-        vectors: "file:PATH" of GloVe's text, several with commas between.
+        vectors: `file:PATH` of GloVe's text, several with commas between.
         teaching: how explainers are taught; there is no third part that could choose
             the epoch: the last one's weights are those of least loss on what taught.
         naming: how filters are explained.

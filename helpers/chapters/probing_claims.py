@@ -5,6 +5,7 @@ verdict takes GridPG grid by grid, and both heads of a pair played on the same g
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from helpers.chapters.probing import Arm
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, all_of, verdict
 
-EQUAL = 0.01  # of accuracy: heads further apart are a frontier, no comparison
+EQUAL = 0.01  # of accuracy: heads further apart are not compared by their maps
 FLOOR = 0.25  # of GridPG on grids of 2 x 2
 OPTIMISERS = ("SGD", "Adam")
 HEADS = "heads"  # the one arm of a summary, a row a seed
@@ -25,11 +26,11 @@ RULES = (
     (
         "BCE > CE",
         "GridPG of heads that differ in their loss alone, an optimiser at a time",
-        "superiority, margin of GridPG; accuracies within 1 point, else a frontier",
+        "superiority, margin of GridPG; undecided unless accuracies are within 1 point",
     ),
     (
         "mean weight",
-        "the same pair with centred weights, which predict the same",
+        "the same pair with centred weights, which name the same class",
         "no relevant difference, if the mean weight is what differs",
     ),
     (
@@ -97,8 +98,11 @@ def better(
     network: str = "ce",
     comparisons: int = 1,
 ) -> Verdict:
-    """Judge that a head points better than another on the same network."""
-    return verdict(
+    """Judge that a head points better than another on the same network.
+
+    As trained, heads are compared only where their accuracies are alike.
+    """
+    found = verdict(
         scores(summary, one, what, network),
         scores(summary, other, what, network),
         claim=claim,
@@ -107,6 +111,13 @@ def better(
         inert=False,
         comparisons=comparisons,
     )
+    pair = (numbers(summary, arm, "accuracy", network).mean() for arm in (one, other))
+    apart = abs(float(next(pair) - next(pair)))
+    if what == "gridpg" and apart > EQUAL:
+        return replace(
+            found, outcome="undecided", reason=f"accuracies {apart:.3f} apart"
+        )
+    return found
 
 
 def sigmoids_better(
@@ -134,7 +145,6 @@ def effects(summary: Summary, network: str = "ce") -> pd.DataFrame:
             ce, bce = (scores(summary, arm, network=network).mean() for arm in pair)
             right = [numbers(summary, arm, "accuracy", network).mean() for arm in pair]
             shares = [numbers(summary, arm, "share", network).mean() for arm in pair]
-            apart = right[1] - right[0]
             found = better(summary, pair[1], pair[0], "", network=network)
             made.append(
                 {
@@ -144,10 +154,10 @@ def effects(summary: Summary, network: str = "ce") -> pd.DataFrame:
                     "BCE": bce,
                     "BCE - CE": bce - ce,
                     "top-1, CE": right[0],
-                    "top-1, BCE - CE": apart,
+                    "top-1, BCE - CE": right[1] - right[0],
                     "share, CE": shares[0],
                     "share, BCE": shares[1],
-                    "verdict": found.label if abs(apart) <= EQUAL else "frontier",
+                    "verdict": found.label,
                 }
             )
     return pd.DataFrame(made)

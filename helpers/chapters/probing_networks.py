@@ -75,6 +75,7 @@ def networks(summary: Summary) -> pd.DataFrame:
     for name in seeds_of(summary)[0]["networks"]:
         rows = [row["networks"][name] for row in seeds_of(summary)]
         arm = Arm("linear", "ce", "SGD")
+        fair = [row["usable"] for row in rows if row["fair"]]
         made.append(
             {
                 "network": name,
@@ -84,9 +85,8 @@ def networks(summary: Summary) -> pd.DataFrame:
                 },
                 "top-1, linear": numbers(summary, arm, "accuracy", name).mean(),
                 "GridPG, linear": scores(summary, arm, network=name).mean(),
-                "pictures all get right": round(
-                    np.mean([row["usable"] for row in rows])
-                ),
+                "seeds with fair grids": f"{len(fair)} of {len(rows)}",
+                "pictures all get right": round(np.mean(fair)) if fair else "—",
                 "fit": "control" if name in CONTROLS else _yes(fit(summary, name)),
             }
         )

@@ -47,7 +47,7 @@ class Seen:
 
 @contextmanager
 def dask_executor(address: str) -> Iterator[Executor]:
-    """Yield an executor of all workers of the scheduler at `address`, as tcp://host:8786.
+    """Yield an executor of all workers of the scheduler at `address`, as `tcp://host:8786`.
 
     A run whose worker dies is handed to another, which goes on from its last epoch.
 

@@ -14,7 +14,7 @@ import pandas as pd
 from helpers.report import ledger, margins, published
 from helpers.report.published import Contrast
 from helpers.report.secondary import secondary_verdicts
-from helpers.report.verdict import Verdict, decide
+from helpers.report.verdict import all_of, decide
 
 PAPER = "lei2023lico"
 # In the order of the dispute; the paper first.
@@ -156,8 +156,7 @@ def own_cell(
         if part is None:
             return None
         parts.append(part)
-    gains = [_gain(part) for part in parts]
-    weakest = min(range(len(parts)), key=lambda i: gains[i])
+    whole = all_of(parts, claim.says)
     answers = [ledger.in_few_words(part) for part in parts]
     if metric in ("insertion", "deletion"):
         secondary = secondary_verdicts(summary, *claim.compare[0].better)
@@ -172,9 +171,9 @@ def own_cell(
         language=str(summary["language"]),
         seeds=min(part.seeds for part in parts),
         comparisons=len(parts),
-        ways=sum(gain > _bar(claim, metric) for gain in gains),
-        gain=gains[weakest],
-        interval=_turned(parts[weakest].interval, metric),
+        ways=sum(part.gain > _bar(claim, metric) for part in parts),
+        gain=whole.gain,
+        interval=_turned(whole.interval, metric),
         answer=min(answers, key=_place),
         primary=_own(claim, metric),
     )
@@ -250,11 +249,6 @@ def _label(cell: Cell) -> str:
 def _place(answer: str) -> int:
     starts = [answer.startswith(word) for word in ORDER]
     return starts.index(True)
-
-
-def _gain(part: Verdict) -> float:
-    sign = 1 if margins.metric(part.metric).higher_is_better else -1
-    return sign * part.estimate
 
 
 def _turned(interval: tuple[float, float], metric: str) -> tuple[float, float]:

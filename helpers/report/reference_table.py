@@ -22,7 +22,7 @@ def reference_table(
     published: str | None = None,
     words: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> pd.DataFrame:
-    """Return a row a number: what, part, here, its share of both, and as published.
+    """Return a row a number: what, part, here, its share of both; as published, if so.
 
     Args:
         train: what is trained on.
@@ -58,7 +58,7 @@ def reference_table(
         (*categories, together),
     )
     printed = PUBLISHED.get(published or "", (("–",) * 3,) * 3)
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {
                 "what": what,
@@ -71,3 +71,4 @@ def reference_table(
             for part, here, said in zip(PARTS, row, told, strict=True)
         ]
     )
+    return table if published else table.drop(columns="published")

@@ -61,6 +61,12 @@ class Verdict:
         return f"{text} (fragile)" if self.fragile else text
 
     @property
+    def gain(self) -> float:
+        """The estimate, positive where A is better."""
+        higher = margins.metric(self.metric).higher_is_better
+        return self.estimate if higher else -self.estimate
+
+    @property
     def sentence(self) -> str:
         """One line with everything that a verdict must print."""
         metric = margins.metric(self.metric)
@@ -248,21 +254,27 @@ def all_of(verdicts: Sequence[Verdict], claim: str) -> Verdict:
     """Judge that several claims hold together (intersection-union, Berger 1982).
 
     Supported only if every part is, so that no correction is due; else contradicted
-    if a part is, else undecided if a part is, else no relevant difference. Numbers
-    are those of the weakest part with that outcome. Raises ValueError on no part.
+    if a part is, else undecided if a part is, else no relevant difference. Of the parts
+    with that outcome, numbers are those of the weakest, which gains the fewest margins,
+    and `p` is the largest. Raises ValueError on no part.
     """
     if not verdicts:
         raise ValueError("all_of needs at least one verdict")
     order = ("contradicted", "undecided", "no relevant difference", "supported")
     outcome = min((part.outcome for part in verdicts), key=order.index)
     deciding = [part for part in verdicts if part.outcome == outcome]
-    weakest = max(deciding, key=lambda part: part.p)
+    weakest = min(deciding, key=lambda part: part.gain / part.margin)
     reason = "; ".join(f"{part.claim}: {part.reason}" for part in deciding)
     if len({part.reason for part in verdicts}) == 1:
         reason = weakest.reason
     fragile = any(part.fragile for part in verdicts)
     return replace(
-        weakest, claim=claim, reason=reason, fragile=fragile, parts=tuple(verdicts)
+        weakest,
+        claim=claim,
+        reason=reason,
+        p=max(part.p for part in deciding),
+        fragile=fragile,
+        parts=tuple(verdicts),
     )
 
 

@@ -385,7 +385,7 @@ def test_rows_away_come_from_chapter_03_with_all_their_twins() -> None:
     assert list(frame.index[:4]) == ["lico", *ROWS["lico"].twins]
     assert frame.loc["lico", "verdict"] == "undecided (3 seeds)"
     says = table.message(page, record)
-    assert "in 2 of 2 answers" in says  # each over its own source's twins
+    assert "in 2 of the 2 answers" in says  # each over its own source's twins
     assert "in 2 of 2." in says  # .502 over .452, .6 over .5
     alone = table.for_figure(page).set_index("name")
     assert set(alone["source"]) == {table.PAGE}
@@ -411,7 +411,7 @@ def test_the_tables_have_every_row_and_say_what_is_under_study() -> None:
     other = table.of_chapter_03(recorded({BASELINE: 0.45, "cgc": 0.7}), page)
     seeds = other.set_index("row")["seeds"]
     assert seeds["CGC"] == "3"
-    assert seeds["LICO"] == table.UNDER_STUDY
+    assert seeds["LICO"] == table.NOT_THERE
     assert len(table.of_chapter_03(None, page)) == len(VARIANTS) + 1
     assert list(table.costs(page)["training, s"]) == [10.0, 10.0]
 

@@ -92,9 +92,14 @@ def test_an_effect_under_one_optimiser_is_no_effect_under_all() -> None:
         assert one.outcome == "no relevant difference"
 
 
-def test_heads_of_unequal_accuracy_are_a_frontier() -> None:
-    table = claims.effects(summary({"SGD": 0.15, "Adam": 0.1}, gap=-0.03))
-    assert set(table["verdict"]) == {"frontier"}
+def test_heads_of_unequal_accuracy_are_not_compared() -> None:
+    found = summary({"SGD": 0.15, "Adam": 0.1}, gap=-0.03)
+    assert set(claims.effects(found)["verdict"]) == {
+        "undecided: accuracies 0.030 apart"
+    }
+    assert claims.whole(found).outcome == "undecided"
+    for one in claims.effect_verdicts(found, "centred"):
+        assert one.outcome == "no relevant difference"
 
 
 def test_few_seeds_and_short_training_decide_nothing() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from helpers import paths
 from helpers.chapters import CHAPTERS
+from helpers.rerun import from_nothing
 
 FILE = Path(__file__).with_name("times.json")
 TIMES = json.loads(FILE.read_text("utf-8"))["seconds"]
@@ -93,9 +94,8 @@ def measured() -> dict[str, dict[str, int]]:
         if made["profile"] != "book":
             continue
         found[file.stem] = {"own": round(made["seconds"])}
-        if runs := made.get("runs"):
-            training = runs["training_seconds"] + runs["scoring_seconds"]
-            found[file.stem]["nothing"] = round(training / 2 + made["seconds"])
+        if made.get("runs"):
+            found[file.stem]["nothing"] = round(from_nothing(made))
     return found
 
 

@@ -254,6 +254,11 @@ def test_intersection_union_shows_its_weakest_part_and_shared_reason():
     strong = judged(*SUPPORTED)
     weak = judged(*(0.02 + 3 * (d - 0.05) for d in SUPPORTED))
     assert all_of([strong, weak], "c").estimate == weak.estimate
+    one = [judged(0.05), judged(-0.05), judged(0.02)]
+    assert all_of(one, "c").estimate == one[1].estimate
+    assert all_of(one, "c").p == 1.0
+    noisy = judged(*(0.03 + d / 4 for d in NOISY))
+    assert all_of([noisy, judged(*NOISY)], "c").p == max(noisy.p, judged(*NOISY).p)
     few = [judged(*SUPPORTED[:3]), judged(*SAME[:3])]
     assert all_of(few, "c").label == "undecided (3 seeds)"
 

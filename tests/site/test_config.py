@@ -251,7 +251,9 @@ def test_results_come_from_files(tmp_path: Path) -> None:
     assert config.myst_substitutions["kept"] == 1
     assert config.myst_substitutions["r"]["run"]["sch"] == 0.25
     lines = config.myst_substitutions["provenance_table"].splitlines()[2:]
-    assert lines[0].startswith("| [](chapters/00_a) | 0123456789 + changes | CPU | 61 |")
+    assert lines[0].startswith(
+        "| [](chapters/00_a) | 0123456789 + changes | CPU | 61 |"
+    )
     assert [line.split(" | ")[-1] for line in lines] == [
         r"kind=a\|b |",
         "no others |",
