@@ -386,7 +386,7 @@ def test_rows_away_come_from_chapter_03_with_all_their_twins() -> None:
     assert frame.loc["lico", "verdict"] == "undecided (3 seeds)"
     says = table.message(page, record)
     assert "in 2 of the 2 answers" in says  # each over its own source's twins
-    assert "in 2 of 2." in says  # .502 over .452, .6 over .5
+    assert "in 2 of 2:" in says  # .502 over .452, .6 over .5
     alone = table.for_figure(page).set_index("name")
     assert set(alone["source"]) == {table.PAGE}
 
