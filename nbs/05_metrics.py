@@ -72,7 +72,7 @@ clip_epochs: int = 2  # passes over scenes and captions
 seeds: list[int] = [1]  # training seeds
 device: str = "cpu"  # cpu, cuda, cuda:1, mps
 cue: float = 0.9  # class-background correlation of the cued network
-rise_pictures: int = 12  # test pictures with RISE maps
+rise_pictures: int = 10  # test pictures with RISE maps
 rise_masks: int = 1000  # masks of RISE
 
 # %% tags=["hide-input"]

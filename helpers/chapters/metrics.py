@@ -37,7 +37,7 @@ class Metrics(LicoChapter):
     cue: float = Field(
         0.9, gt=0, le=1, description="class-background correlation of the cued network"
     )
-    rise_pictures: int = Field(12, ge=2, description="test pictures with RISE maps")
+    rise_pictures: int = Field(10, ge=2, description="test pictures with RISE maps")
     rise_masks: int = Field(1000, ge=16, description="masks of RISE")
 
     def arms(self) -> dict[str, list[RunSettings]]:
