@@ -12,10 +12,11 @@ from helpers.chapters.answers_rows import BASELINE, ROWS, VARIANTS, ordered, twi
 from helpers.chapters.answers_verdicts import PRIMARY, Summary, words_helped
 from helpers.measure.statistics import t_interval
 from helpers.report import ledger, margins, records
+from helpers.report.joint import all_of
 from helpers.report.ledger import in_few_words
 from helpers.report.records import Record
 from helpers.report.score_names import label
-from helpers.report.verdict import Verdict, all_of
+from helpers.report.verdict import Verdict
 
 GRAD_CAM = "Grad-CAM"  # what a record of chapter 03 calls its maps
 SHOWN = (*METRICS[:2], CONTRAST, *METRICS[2:4], CHANCE, *METRICS[4:])

@@ -21,7 +21,8 @@ from helpers.report import (
     simultaneous,
     whole_codes,
 )
-from helpers.report.verdict import Verdict, all_of
+from helpers.report.joint import all_of
+from helpers.report.verdict import Verdict
 from helpers.report.welch import undecidable_sd
 
 STUDY, TRAINING = "07_which_difference-study", "03_training-study"

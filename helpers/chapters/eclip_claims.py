@@ -14,8 +14,9 @@ from helpers.chapters.eclip import ORIGINAL, is_fit
 from helpers.chapters.eclip_maps import GRAD_CAM, ITSM, REVERSED
 from helpers.chapters.eclip_projections import BLIND, OWN_POOLING, PLAIN, SELF, TRUTH
 from helpers.chapters.eclip_towers import VARIANTS
+from helpers.report.joint import all_of
 from helpers.report.records import unpacked
-from helpers.report.verdict import Verdict, all_of, verdict
+from helpers.report.verdict import Verdict, verdict
 
 Summary = Mapping[str, Any]
 NOT_TESTABLE = "not testable: free attention is at chance"

@@ -13,8 +13,9 @@ import pandas as pd
 
 from helpers.chapters import probing_lico as lico
 from helpers.chapters.probing import Arm
+from helpers.report.joint import all_of
 from helpers.report.records import unpacked
-from helpers.report.verdict import Verdict, all_of, verdict
+from helpers.report.verdict import Verdict, verdict
 
 EQUAL = 0.01  # of accuracy: heads further apart are not compared by their maps
 FLOOR = 0.25  # of GridPG on grids of 2 x 2

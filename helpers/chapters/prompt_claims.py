@@ -13,8 +13,9 @@ from scipy import stats
 
 from helpers.chapters.prompt_variants import PUBLISHED, VARIANTS
 from helpers.report import ledger, margins, published
+from helpers.report.joint import after_holm
 from helpers.report.records import NOT_MADE
-from helpers.report.verdict import Verdict, after_holm
+from helpers.report.verdict import Verdict
 
 SHARED, BASELINE = "shared, end", "ce"
 METRICS = ("accuracy", "ses", "sch", "mosu")  # in the order of the published table

@@ -17,15 +17,9 @@ from helpers.chapters.red_dot_views import Summary, values
 from helpers.measure.aggregate import aggregate
 from helpers.measure.statistics import Bools, Floats
 from helpers.report import margins
+from helpers.report.joint import after_holm, agreeing
 from helpers.report.ledger import common_seeds
-from helpers.report.verdict import (
-    Verdict,
-    after_holm,
-    agreeing,
-    decide,
-    red_dot,
-    verdict,
-)
+from helpers.report.verdict import Verdict, decide, red_dot, verdict
 
 # The metrics on trial, and the metric whose margin holds for each. SCH and EPG less the
 # share of the area are left out: between networks they differ by exactly as much as

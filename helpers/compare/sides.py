@@ -15,6 +15,7 @@ from helpers.settings import Refused, nearest
 
 Row = Mapping[str, Any]  # the scores of one training
 WEIGHTS, HISTORY = "model.safetensors", "history.csv"
+REST = ("parameters", "provenance", "runs", "chapter", "profile")  # of a record
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,11 @@ def of_record(name: str, file: Path) -> Side:
     if not file.is_file():
         raise Refused(f"'{name}' is not there: a record is a .json file")
     whole = _read(file)
-    arms = whole.get("arms")
-    if not (isinstance(arms, dict) and arms and all(map(_are_rows, arms.values()))):
+    parts = {key: _arms(key, value) for key, value in whole.items() if key not in REST}
+    arms = {arm: rows for part in parts.values() for arm, rows in part.items()}
+    if not arms:
         raise Refused(f"'{name}' holds no arms of trained runs: it cannot be compared")
-    rest = ("arms", "parameters", "provenance", "runs", "chapter", "profile")
-    more = {key: value for key, value in whole.items() if key not in rest}
+    more = {key: whole[key] for key, part in parts.items() if not part}
     return Side(
         name=name,
         place=file,
@@ -134,6 +135,15 @@ def of_record(name: str, file: Path) -> Side:
         | flat(_named(whole, "runs", file), "runs"),
         hashes={"scores": of_scores(arms)},
     )
+
+
+def _arms(part: str, value: object) -> dict[str, Any]:
+    """Return the arms of a record's part: of each a row a seed; {} if it has none."""
+    if _are_rows(value):
+        return {part: value}
+    if isinstance(value, dict) and value and all(map(_are_rows, value.values())):
+        return value
+    return {}
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
@@ -161,6 +171,7 @@ def _are_rows(seeds: Any) -> bool:
     return (
         isinstance(seeds, dict)
         and bool(seeds)
+        and all(seed.isdigit() for seed in seeds)
         and all(isinstance(row, dict) for row in seeds.values())
     )
 

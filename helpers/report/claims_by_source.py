@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from helpers.report import ledger, margins, published
+from helpers.report.joint import all_of
 from helpers.report.published import Contrast
 from helpers.report.secondary import secondary_verdicts
-from helpers.report.verdict import all_of, decide
+from helpers.report.verdict import decide
 
 PAPER = "lei2023lico"
 # In the order of the dispute; the paper first.

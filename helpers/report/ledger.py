@@ -14,8 +14,9 @@ import pandas as pd
 
 from helpers.measure.statistics import Floats, smallest_effect
 from helpers.report import margins
+from helpers.report.joint import all_of
 from helpers.report.records import unpacked
-from helpers.report.verdict import Verdict, all_of, verdict
+from helpers.report.verdict import Verdict, verdict
 
 GRAD_CAM = "Grad-CAM"
 BASELINE = "ce"

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.measure.statistics import Floats
+from helpers.report.joint import after_holm, agreeing
 from helpers.report.ledger import (
     BASELINE,
     Summary,
@@ -19,7 +20,7 @@ from helpers.report.ledger import (
     judge,
 )
 from helpers.report.records import unpacked
-from helpers.report.verdict import Verdict, after_holm, agreeing, verdict
+from helpers.report.verdict import Verdict, verdict
 
 SECONDARY = ("ses", "mosu", "insertion", "deletion")
 

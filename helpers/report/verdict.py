@@ -2,7 +2,6 @@
 
 import html
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -15,7 +14,6 @@ from helpers.measure.statistics import (
     Floats,
     crossed,
     defined,
-    holm,
     p_value,
     scores,
     seed_means,
@@ -248,70 +246,6 @@ def _judge(
         p=p_value(sign * d, -m if kind == "non-inferiority" else 0.0),
         components=crossed(np.where(paired, difference, np.nan)),
     )
-
-
-def all_of(verdicts: Sequence[Verdict], claim: str) -> Verdict:
-    """Judge that several claims hold together (intersection-union, Berger 1982).
-
-    Supported only if every part is, so that no correction is due; else contradicted
-    if a part is, else undecided if a part is, else no relevant difference. Of the parts
-    with that outcome, numbers are those of the weakest, which gains the fewest margins,
-    and `p` is the largest. Raises ValueError on no part.
-    """
-    if not verdicts:
-        raise ValueError("all_of needs at least one verdict")
-    order = ("contradicted", "undecided", "no relevant difference", "supported")
-    outcome = min((part.outcome for part in verdicts), key=order.index)
-    deciding = [part for part in verdicts if part.outcome == outcome]
-    weakest = min(deciding, key=lambda part: part.gain / part.margin)
-    reason = "; ".join(f"{part.claim}: {part.reason}" for part in deciding)
-    if len({part.reason for part in verdicts}) == 1:
-        reason = weakest.reason
-    fragile = any(part.fragile for part in verdicts)
-    return replace(
-        weakest,
-        claim=claim,
-        reason=reason,
-        p=max(part.p for part in deciding),
-        fragile=fragile,
-        parts=tuple(verdicts),
-    )
-
-
-def agreeing(verdicts: Sequence[Verdict]) -> Verdict:
-    """Keep an outcome only if every version of the scores gives it.
-
-    For insertion and deletion between models: the raw curve, the curve divided by the
-    full picture's probability, and the pictures that both models get right. Numbers
-    are those of the first version. Raises ValueError on fewer than two.
-    """
-    if len(verdicts) < 2:
-        raise ValueError("agreeing needs two versions of the scores or more")
-    first, parts = verdicts[0], tuple(verdicts)
-    fragile = any(part.fragile for part in verdicts)
-    if all(part.outcome == first.outcome for part in verdicts):
-        return replace(first, fragile=fragile, parts=parts)
-    reason = "versions disagree: " + ", ".join(part.outcome for part in verdicts)
-    return replace(
-        first, outcome="undecided", reason=reason, fragile=fragile, parts=parts
-    )
-
-
-def after_holm(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Take back verdicts of a secondary family that Holm's correction does not leave.
-
-    `p` becomes the adjusted p; supported and contradicted need it at 1 - confidence or
-    less, else they become undecided. Other outcomes keep.
-    """
-    level = 1 - margins.load().inference.confidence
-    adjusted = []
-    for part, p in zip(verdicts, holm([part.p for part in verdicts]), strict=True):
-        part = replace(part, p=float(p))
-        if part.outcome in ("supported", "contradicted") and p > level:
-            reason = f"Holm-adjusted p {p:.3f} > {level:.2f}"
-            part = replace(part, outcome="undecided", reason=reason)
-        adjusted.append(part)
-    return adjusted
 
 
 def red_dot(outcome: Outcome) -> Sight:

@@ -7,14 +7,8 @@ import pytest
 
 from helpers.measure.statistics import p_value, smallest_effect, t_interval
 from helpers.report import margins
-from helpers.report.verdict import (
-    after_holm,
-    agreeing,
-    all_of,
-    decide,
-    red_dot,
-    verdict,
-)
+from helpers.report.joint import after_holm, agreeing, all_of
+from helpers.report.verdict import decide, red_dot, verdict
 
 NAN = math.nan
 RUNS = {"claim": "LICO > CE", "trained_out": True, "inert": False}
