@@ -26,7 +26,7 @@
 #   nothing, with captions, and with CGC, a teacher without words;
 # - hold accuracy and maps beside what was published.
 #
-# *Reading: 35 minutes. Running: 1 minute once the runs exist, about 12 from nothing,
+# *Reading: 35 minutes. Running: 1 minute once the runs exist, about 9 from nothing,
 # on two cores.*
 # :::
 #

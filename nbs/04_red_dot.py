@@ -79,6 +79,7 @@ import pandas as pd
 import torch
 
 from helpers.chapters import (
+    metric_arms,
     moved,
     red_dot,
     red_dot_expected,
@@ -521,10 +522,11 @@ print(f"{red_dot_published.encoded_again(photograph):.0%} of the pixels")
 # ## The committed study
 #
 # The runs of this page have few seeds. The same cells with more of them, and with more
-# strengths and places, are run once and their numbers kept. First the gate:
+# strengths and places, are run once and their numbers kept. What differs, and the gate:
 
 # %%
 study = records.load("04_red_dot-study")
+print(metric_arms.other_parameters(summary, study))
 first = red_dot_views.at(study)
 tables.show(red_dot_trial.gate(first))
 

@@ -27,7 +27,7 @@
 #   ceilings, beside the published tables;
 # - see how far conventions that no text fixes move a score.
 #
-# *Reading: 40 minutes. Running: 2 to 3 minutes once the runs exist, 4 to 8 from
+# *Reading: 40 minutes. Running: 2 minutes once the runs exist, about 9 from
 # nothing, on two cores.*
 # :::
 #

@@ -25,7 +25,7 @@
 # - ask the question of the title: did *words* help, or would anything have?
 # - see whether a sign depends on the size of the pictures or on how many there are.
 #
-# *Reading: 25 minutes. Running: 1 minute once the runs exist, about 12 from nothing,
+# *Reading: 25 minutes. Running: 1 minute once the runs exist, about 9 from nothing,
 # on two cores.*
 # :::
 #

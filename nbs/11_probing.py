@@ -25,7 +25,7 @@
 #   together, and find out which of them does it;
 # - move a number that softmax cannot see, and watch the map follow;
 # - put every confound of the comparison on a switch;
-# - ask the question that leads back to part I: what changes LICO's maps more, LICO or
+# - ask the question that leads back to the start: what changes LICO's maps more, LICO or
 #   the loss of the head behind it?
 #
 # *Reading: 30 minutes. Running: 1 minute once the runs of {doc}`03_training` exist,
@@ -277,12 +277,12 @@ whole
 # $$ (eq-11-shift)
 #
 # Predictions, probabilities and the loss stay. In each cell the evidence for all classes
-# moves by one amount, and by another in the next cell. So under softmax the map has a freedom that no data ever fix.
-# Where it ends up is left to the start and the optimiser: the gradient of
-# {eq}`eq-11-ce` sums to zero over the classes, so plain gradient descent keeps the mean
-# weight $\bar w = \frac1K \sum_c w_c$ where it began, near zero. Adam scales each
-# weight's gradient by itself, and the sum is zero no more. Sigmoids see $\bar w$ and
-# set it. In double precision, on the softmax head:
+# moves by one amount, and by another in the next cell. So under softmax the map has a
+# freedom that no data ever fix. Where it ends up is left to the start and the optimiser:
+# the gradient of {eq}`eq-11-ce` sums to zero over the classes, so plain gradient descent
+# keeps the mean weight $\bar w = \frac1K \sum_c w_c$ where it began, near zero. Adam
+# scales each weight's gradient by itself, and the sum is zero no more. Sigmoids see
+# $\bar w$ and set it. In double precision, on the softmax head:
 
 # %%
 bench = found["ce"]
@@ -476,10 +476,10 @@ plt.show()
 # %% [markdown]
 # ## Back to LICO
 #
-# {doc}`03_training` asked whether language makes maps better. Here is a cheaper change: keep
-# LICO's network, and train its head once more, with sigmoids. Which of the two moves
-# the maps more? And how much do they move if *nothing* changes but the random seed of
-# the network?
+# {doc}`03_training` asked whether language makes maps better. Here is a cheaper change:
+# keep LICO's network, and train its head once more, with sigmoids. Which of the two
+# moves the maps more? And how much do they move if *nothing* changes but the random seed
+# of the network?
 
 # %%
 moved = chapter.lico_of(arms, 0, found)

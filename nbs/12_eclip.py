@@ -498,8 +498,9 @@ for words, times in {"picture": 1, "reading": clip.reader.shifts**2}.items():
     print(f"    largest attention to one place {times * own.max():.3f}")
 
 # %% [markdown]
-# One half is a statement about the number of places: among four of a reading one often
-# has more than all others, among those of a whole picture none can.
+# So one half is a statement about the number of places: the fewer share the sum, the
+# easier one of them passes. With two shifts a side or more, no place of a whole picture
+# can have more than a quarter.
 #
 # ```{solution-end}
 # ```

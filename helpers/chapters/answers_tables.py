@@ -276,10 +276,9 @@ def message(
             twinned += 1
             gaps = [way * (row["mean"] - frame.loc[one, "mean"]) for one in twins]
             over_twins += min(gaps) >= known.margin
-    seeds = len(summary["rows"][BASELINE])
     return (
         "Words that mean something beat words that do not in "
         f"{over_twins} of the {twinned} answers that have both,\n"
         f"and the baseline, which has none, in {over_base} of {len(named)}: by "
-        f"{known.margin:g} or more, {seeds} training seed{'s' * (seeds > 1)}."
+        f"{known.margin:g} or more."
     )

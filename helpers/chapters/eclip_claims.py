@@ -14,7 +14,7 @@ from helpers.chapters.eclip import ORIGINAL, is_fit
 from helpers.chapters.eclip_maps import GRAD_CAM, ITSM, REVERSED
 from helpers.chapters.eclip_projections import BLIND, OWN_POOLING, PLAIN, SELF, TRUTH
 from helpers.chapters.eclip_towers import VARIANTS
-from helpers.report.joint import all_of
+from helpers.report.joint import all_of, weakest
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, verdict
 
@@ -265,15 +265,6 @@ def verdict_of(summary: Summary, tower: str, claim: str) -> Verdict | str:
     return answers(summary, tower)[claim]
 
 
-def weakest(answer: Verdict) -> str:
-    """Return which part of a verdict gave its numbers, "" for a verdict of one part."""
-    numbers = (answer.metric, answer.estimate, answer.margin)
-    for part in answer.parts:
-        if (part.metric, part.estimate, part.margin) == numbers:
-            return part.claim
-    return ""
-
-
 def table(summary: Summary, tower: str) -> pd.DataFrame:
     """Return a row a claim: the estimate, its interval, and the answer."""
     rows: list[dict[str, Any]] = []
@@ -285,7 +276,7 @@ def table(summary: Summary, tower: str) -> pd.DataFrame:
                 "from": answer.interval[0],
                 "to": answer.interval[1],
                 "margin": answer.margin,
-                "numbers of": weakest(answer),
+                "numbers of": weakest(answer.parts).claim if answer.parts else "",
             }
         rows.append(row)
     rows.append({"claim": "universal", "answer": universal(summary)})

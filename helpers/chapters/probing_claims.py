@@ -112,8 +112,8 @@ def better(
         inert=False,
         comparisons=comparisons,
     )
-    pair = (numbers(summary, arm, "accuracy", network).mean() for arm in (one, other))
-    apart = abs(float(next(pair) - next(pair)))
+    right = [numbers(summary, arm, "accuracy", network).mean() for arm in (one, other)]
+    apart = abs(float(right[0] - right[1]))
     if what == "gridpg" and apart > EQUAL:
         return replace(
             found, outcome="undecided", reason=f"accuracies {apart:.3f} apart"

@@ -16,24 +16,32 @@ def all_of(verdicts: Sequence[Verdict], claim: str) -> Verdict:
     with that outcome, numbers are those of the weakest, which gains the fewest margins,
     and `p` is the largest. Raises ValueError on no part.
     """
-    if not verdicts:
-        raise ValueError("all_of needs at least one verdict")
-    order = ("contradicted", "undecided", "no relevant difference", "supported")
-    outcome = min((part.outcome for part in verdicts), key=order.index)
-    deciding = [part for part in verdicts if part.outcome == outcome]
-    weakest = min(deciding, key=lambda part: part.gain / part.margin)
+    deciding = _deciding(verdicts)
     reason = "; ".join(f"{part.claim}: {part.reason}" for part in deciding)
     if len({part.reason for part in verdicts}) == 1:
-        reason = weakest.reason
+        reason = deciding[0].reason
     fragile = any(part.fragile for part in verdicts)
     return replace(
-        weakest,
+        weakest(verdicts),
         claim=claim,
         reason=reason,
         p=max(part.p for part in deciding),
         fragile=fragile,
         parts=tuple(verdicts),
     )
+
+
+def weakest(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the part whose numbers `all_of` has. Raises ValueError on no part."""
+    return min(_deciding(verdicts), key=lambda part: part.gain / part.margin)
+
+
+def _deciding(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    if not verdicts:
+        raise ValueError("all_of needs at least one verdict")
+    order = ("contradicted", "undecided", "no relevant difference", "supported")
+    outcome = min((part.outcome for part in verdicts), key=order.index)
+    return [part for part in verdicts if part.outcome == outcome]
 
 
 def agreeing(verdicts: Sequence[Verdict]) -> Verdict:

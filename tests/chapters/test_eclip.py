@@ -218,6 +218,15 @@ def test_all_claims_are_supported_where_all_hold() -> None:
     assert eclip_claims.universal(summary) == ONE_KIND
 
 
+def test_a_claim_of_several_parts_has_the_numbers_of_its_weakest() -> None:
+    towers = {"CNN": made(METHODS | {PLAIN: (0.55, 0.1)})}
+    summary = {"parameters": PARAMETERS, "towers": towers}
+    shown = eclip_claims.table(summary, "CNN").set_index("claim")
+    assert shown.loc["repair", "numbers of"] == f"{masked(SELF)} over {PLAIN}"
+    assert shown.loc["repair", "A - B"] == pytest.approx(0.05, abs=0.01)
+    assert shown.loc["opposite", "numbers of"] == ""
+
+
 def test_each_claim_fails_by_its_own_number() -> None:
     def changed(**values: tuple[float, float]) -> dict[str, str]:
         names = {"itsm": eclip_maps.ITSM, "plain": PLAIN, "blind": masked(BLIND)}

@@ -257,7 +257,7 @@ def test_networks_that_cannot_be_judged_are_refused_before_they_run(
 ) -> None:
     monkeypatch.setattr("helpers.judge.judging._probabilities", never)
     given = changed(line, "--model", model(tmp_path / "w.pt"), "--size", size)
-    refused(given, text, capsys)
+    assert_refused(given, text, capsys)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_annotations_that_miss_the_picture_are_refused_before_it_runs(
     monkeypatch.setattr("helpers.judge.networks.network", never)
     instances["annotations"][0] |= change
     annotated(instances)
-    refused(line, text, capsys)
+    assert_refused(line, text, capsys)
 
 
 @pytest.mark.parametrize(
@@ -290,14 +290,16 @@ def test_targets_out_of_range_are_refused_before_it_runs(
 ) -> None:
     monkeypatch.setattr("helpers.judge.coco.read", never)
     (tmp_path / "map.json").write_text(text)
-    refused(line, words, capsys)
+    assert_refused(line, words, capsys)
 
 
 def never(*_: object) -> None:
     pytest.fail("too late: something was computed")
 
 
-def refused(line: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def assert_refused(
+    line: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(line) == 2
     told = capsys.readouterr()
     assert told.out == ""

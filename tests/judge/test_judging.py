@@ -110,11 +110,13 @@ def test_values_are_those_of_the_functions(material: Material) -> None:
     ]
     wanted["ses"] = (draws[0].ses + draws[1].ses) / 2
     for name, values in wanted.items():
-        near(score[name].values, values)
-    near(score["ses"].beside["less chance"], (draws[0].excess + draws[1].excess) / 2)
+        assert_near(score[name].values, values)
+    assert_near(
+        score["ses"].beside["less chance"], (draws[0].excess + draws[1].excess) / 2
+    )
 
 
-def near(a: Tensor, b: Tensor) -> None:
+def assert_near(a: Tensor, b: Tensor) -> None:
     torch.testing.assert_close(a.float(), b.float(), atol=2e-4, rtol=0, equal_nan=True)
 
 
@@ -141,7 +143,7 @@ def test_blocks_change_nothing(material: Material) -> None:
         )
         for a, b in zip(one.rows, other.rows, strict=True):
             for name in one.choice.metrics:
-                near(a.scores[name].values, b.scores[name].values)
+                assert_near(a.scores[name].values, b.scores[name].values)
 
 
 def test_gridpg_has_a_quarter_of_floors_and_one_of_the_cell(

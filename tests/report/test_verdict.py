@@ -7,7 +7,7 @@ import pytest
 
 from helpers.measure.statistics import p_value, smallest_effect, t_interval
 from helpers.report import margins
-from helpers.report.joint import after_holm, agreeing, all_of
+from helpers.report.joint import after_holm, agreeing, all_of, weakest
 from helpers.report.verdict import decide, red_dot, verdict
 
 NAN = math.nan
@@ -250,6 +250,7 @@ def test_intersection_union_shows_its_weakest_part_and_shared_reason():
     assert all_of([strong, weak], "c").estimate == weak.estimate
     one = [judged(0.05), judged(-0.05), judged(0.02)]
     assert all_of(one, "c").estimate == one[1].estimate
+    assert weakest(one) is one[1]
     assert all_of(one, "c").p == 1.0
     noisy = judged(*(0.03 + d / 4 for d in NOISY))
     assert all_of([noisy, judged(*NOISY)], "c").p == max(noisy.p, judged(*NOISY).p)
