@@ -79,7 +79,6 @@ import pandas as pd
 import torch
 
 from helpers.chapters import (
-    metric_arms,
     moved,
     red_dot,
     red_dot_expected,
@@ -526,7 +525,7 @@ print(f"{red_dot_published.encoded_again(photograph):.0%} of the pixels")
 
 # %%
 study = records.load("04_red_dot-study")
-print(metric_arms.other_parameters(summary, study))
+print(records.other_parameters(summary, study))
 first = red_dot_views.at(study)
 tables.show(red_dot_trial.gate(first))
 

@@ -608,7 +608,7 @@ tables.show(metric_trials.of_arms(compared, "maps", metrics.AREAS))
 # %%
 study = records.recorded(metric_arms.STUDY)
 print(metric_arms.what_is_missing(study))
-print(metric_arms.other_parameters(chapter.summary(arms), study))
+print(records.other_parameters(chapter.summary(arms), study))
 
 # %% [markdown]
 # All that are there, with Grad-CAM, beside the arms of this page. The lines are

@@ -120,20 +120,6 @@ def what_is_missing(study: Summary | None) -> str:
     return f"{says}; not yet recorded: {'; '.join(parts)}."
 
 
-def other_parameters(own: Summary, study: Summary | None) -> str:
-    """Return in a line by which parameters a page's runs differ from the study's."""
-    if study is None:
-        return "No study is recorded: the dots are of this page alone."
-    ours, theirs = own["parameters"], study["parameters"]
-    names = [
-        f"{name} {ours[name]} here, {theirs[name]} there"
-        for name in records.differing(own, study, ("seeds", "few_seeds", "device"))
-    ]
-    if not names:
-        return "The page's runs and the study's differ in seeds alone."
-    return f"The page's runs are of other parameters: {'; '.join(names)}."
-
-
 def ahead_of_floors(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """Return, a row a score, how many arms lie ahead of every floor, by their mean.
 

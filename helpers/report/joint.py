@@ -38,7 +38,7 @@ def weakest(verdicts: Sequence[Verdict]) -> Verdict:
 
 def _deciding(verdicts: Sequence[Verdict]) -> list[Verdict]:
     if not verdicts:
-        raise ValueError("all_of needs at least one verdict")
+        raise ValueError("at least one verdict is needed")
     order = ("contradicted", "undecided", "no relevant difference", "supported")
     outcome = min((part.outcome for part in verdicts), key=order.index)
     return [part for part in verdicts if part.outcome == outcome]

@@ -62,6 +62,20 @@ def differing(one: Record, other: Record, but: Collection[str]) -> list[str]:
     ]
 
 
+def other_parameters(own: Record, study: Record | None) -> str:
+    """Return in a line by which parameters a page's runs differ from a study's."""
+    if study is None:
+        return "No study is recorded."
+    ours, theirs = own["parameters"], study["parameters"]
+    names = [
+        f"{name} {ours[name]} here, {theirs[name]} there"
+        for name in differing(own, study, ("seeds", "few_seeds", "device"))
+    ]
+    if not names:
+        return "The page's runs and the study's differ in seeds alone."
+    return f"The page's runs are of other parameters: {'; '.join(names)}."
+
+
 def packed(values: Sequence[float | None]) -> str:
     """Return scores as one line of ten-thousandths, "-" where one is not defined.
 

@@ -64,14 +64,6 @@ def test_what_a_study_lacks_is_said() -> None:
     assert metric_arms.what_is_missing(None).startswith("The study holds 0 of")
 
 
-def test_other_parameters_are_said() -> None:
-    own, same = {"parameters": {"epochs": 2, "seeds": [1]}}, study()
-    assert "epochs 2 here, 64 there" in metric_arms.other_parameters(own, same)
-    own["parameters"]["epochs"] = 64
-    assert "seeds alone" in metric_arms.other_parameters(own, same)
-    assert "No study" in metric_arms.other_parameters(own, None)
-
-
 def test_floors_are_counted_in_the_metrics_own_direction() -> None:
     """SES .7 and SCH .6 are above floors of .5, MOSU .1 and deletion .2 below them."""
     given = study("ce", "lico")

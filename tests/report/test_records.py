@@ -37,3 +37,13 @@ def test_rows_of_a_record_or_one_that_says_there_is_none() -> None:
     there = records.recorded("03_training-study")
     assert there is not None
     assert records.of(there, rows)["profile"].tolist() == ["study"]
+
+
+def test_other_parameters_are_said() -> None:
+    own = {"parameters": {"epochs": 2, "seeds": [1]}}
+    study = {"parameters": {"epochs": 64, "seeds": [1, 2]}}
+    said = records.other_parameters(own, study)
+    assert said == "The page's runs are of other parameters: epochs 2 here, 64 there."
+    own["parameters"]["epochs"] = 64
+    assert "seeds alone" in records.other_parameters(own, study)
+    assert records.other_parameters(own, None) == "No study is recorded."
