@@ -196,7 +196,8 @@ tables.show(variants.carried({**fresh, **code}, clip))
 # {\sum_{k \ne l} \lVert G_l - G_k \rVert^2} . $$ (eq-06-name)
 #
 # It is 1 where the context is shared, for then nothing else differs. What is missing
-# to 1 is made by vectors that were drawn at random and know no word.
+# to 1 needs the contexts, which at the start are drawn at random and know no word. (Of
+# many classes, about eight shifts of the list of names stand for all pairs.)
 #
 # ### Token by token, before and after training
 
@@ -250,7 +251,7 @@ labels = seen["shared, end"].labels
 tables.show(effects.affinities(trained, labels))
 
 # %% [markdown]
-# All four at the start, and with the temperature at which {cite:t}`bartak2024lico`
+# All of them at the start, the published forms too, with the temperature at which {cite:t}`bartak2024lico`
 # begin, 0.07. Where *off-diagonal* is no more than *same class*, a picture's neighbours
 # are those of its own class and no others: then the words could as well be numbers.
 
@@ -303,7 +304,7 @@ text_figures.token_bars(tokens)
 plt.show()
 
 # %% [markdown]
-# An own context is also seldom taught. Both losses read the texts of the classes in
+# An own context is also not taught at every step. Both losses read the texts of the classes in
 # the batch; the others get no gradient from it. In which share of the steps does a
 # given class get one?
 
@@ -437,7 +438,8 @@ tables.show(records.of(study, by_study), digits=4)
 #
 # The variants above change `paper` by one switch or two. The three forms of
 # konradszewczyk/lico-reproduction differ in more: every position is read, the context
-# starts fifty times as wide, the temperature is bounded, the plan is not converged.
+# starts fifty times as wide and is shuffled, the temperature is bounded, the plan is
+# not converged.
 # They are arms of {doc}`03_training`, whose study holds them once it is made with
 # them:
 
@@ -467,7 +469,7 @@ tables.show(records.of(forms, scores))
 # - "Class, front" was not published. It is here because the two extensions do not
 #   answer the same question.
 # - Features count as changed if they move by more than one part in $10^5$ of their
-#   length. Where the table says that no token differs they are equal to the last bit.
+#   length. A bare 0 in {numref}`fig-06-tokens` is equality to the last bit.
 # - The prediction interval takes the spread of the extension's runs to be LICO's; with
 #   one run there is no other to take.
 

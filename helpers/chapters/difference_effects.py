@@ -11,7 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.chapters.training import READINGS
 from helpers.chapters.which_difference import CODES
+from helpers.measure.statistics import t_interval
 from helpers.report import factors as effects_of
 from helpers.report import (
     ledger,
@@ -26,7 +28,10 @@ from helpers.report.verdict import Verdict
 from helpers.report.welch import undecidable_sd
 
 STUDY, TRAINING = "07_which_difference-study", "03_training-study"
-BLAMED = ("OT: silent broadcast", "names sorted")  # by the author response
+OPEN_POINTS = "03_training-readings"  # other readings of the response
+RECIPES = "07_which_difference-training"  # differences of the training
+# By the author response: both of its section 2.1, and that of 2.2.
+NAMED = ("OT: silent broadcast", "context per class", "names sorted")
 PRECISION = ("autocast float16", "autocast and scaler")
 FREE = ("factors", "variants", "few_seeds", "device", "explained")  # of `wholes`
 NONE = {"difference": ["none was trained here"]}  # in place of an empty table
@@ -93,7 +98,7 @@ def nothing_table(summary: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows or NONE)
 
 
-def blamed(summary: Mapping[str, Any], own: bool = False) -> list[Verdict]:
+def named(summary: Mapping[str, Any], own: bool = False) -> list[Verdict]:
     """Return whether each difference that the response names moves top-1 and SCH.
 
     By more than changing nothing, the two intervals of a metric holding together; empty
@@ -103,22 +108,31 @@ def blamed(summary: Mapping[str, Any], own: bool = False) -> list[Verdict]:
     found = [
         one
         for metric in ("accuracy", "sch")
-        for one in effects_of.effects(summary, metric, BLAMED)
+        for one in effects_of.effects(summary, metric, NAMED)
     ]
     if own:
         found = [replace(one, verdict=one.own) for one in found]
     return [effects_of.beyond_nothing(one) for one in found]
 
 
-def blamed_together(parts: Sequence[Verdict]) -> Verdict | str:
-    """Return the verdict that all of them move their metric, or why there is none."""
-    if len(parts) < 2 * len(BLAMED):
+def named_together(parts: Sequence[Verdict]) -> Verdict | str:
+    """Return the verdict that all of them move their metric, or why there is none.
+
+    Its numbers are sizes: of a difference below 0 estimate and interval are turned
+    round, so that the weakest part is the one nearest to nothing.
+    """
+    if len(parts) < 2 * len(NAMED):
         return "no verdict: these differences are not recorded for top-1 and SCH"
-    short = [
-        replace(one, claim=one.claim.removesuffix(" by more than changing nothing"))
-        for one in parts
-    ]
-    return all_of(short, "both differences move top-1 and SCH by more than nothing")
+    claim = "each of the three moves top-1 and SCH by more than changing nothing"
+    return all_of([_size(one) for one in parts], claim)
+
+
+def _size(one: Verdict) -> Verdict:
+    short = one.claim.removesuffix(" by more than changing nothing")
+    low, high = one.interval
+    if one.estimate < 0:
+        low, high = -high, -low
+    return replace(one, claim=short, estimate=abs(one.estimate), interval=(low, high))
 
 
 def in_few_words(found: Verdict) -> str:
@@ -155,6 +169,30 @@ def corrected(codes: Mapping[str, Any]) -> list[Verdict]:
         if {"rebuttal", "lico_fact"} <= set(codes["arms"])
     ]
     return [one for one in found if one is not None]
+
+
+def readings(record: Mapping[str, Any], metric: str) -> pd.DataFrame:
+    """Return a row a reading of the response: over the baseline, and over `rebuttal`.
+
+    The intervals of the second hold together over all readings.
+    """
+    rows = []
+    for arm in (name for name in READINGS if name in record["arms"]):
+        gain = effects_of.differences_of(record, [arm], ["ce"], metric)
+        change = effects_of.differences_of(record, [arm], ["rebuttal"], metric)
+        confidence = margins.load().inference.confidence
+        low, high = t_interval(change, confidence, len(READINGS))
+        rows.append(
+            {
+                "reading": arm.removeprefix("rebuttal: "),
+                "over CE": float(gain.mean()),
+                "over rebuttal": float(change.mean()),
+                "from": float(low),
+                "to": float(high),
+                "seeds": len(change),
+            }
+        )
+    return pd.DataFrame(rows or NONE)
 
 
 def whole_table(found: Sequence[whole_codes.Whole]) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from helpers.chapters.text_tokens import carriers
 from helpers.chapters.training import rows_of
 from helpers.lab.runs import Run, needs, train_or_load
 from helpers.language.tiny_clip import tokenizer
-from helpers.losses import manifold
 from helpers.methods.presets import preset
 from helpers.methods.text_side import Language, TextSide
 from helpers.settings import Lico, RunSettings
@@ -118,8 +117,8 @@ def differs(side: TextSide) -> Tensor:
 def hears(side: TextSide, clip: nn.Module) -> Tensor:
     """Tell which tokens depend on the class's name, bool `[K, M]`.
 
-    Each class keeps its context vectors and is given other classes' names in turn; a
-    token that stays as it is, whatever the name, cannot know it.
+    Each class keeps its context vectors and is given the names of three other classes
+    in turn; a token that stays as it is does not know the name.
     """
     names, own = side.prompts.names, _tokens(side)
     heard = torch.zeros(own.shape[:2], dtype=torch.bool, device=own.device)
@@ -158,7 +157,8 @@ def name_part(side: TextSide, clip: nn.Module) -> float:
 
     mean |G_k(name of l) - G_k|^2 / mean |G_k - G_l|^2 of the rows that manifold
     matching compares: class k keeps its own context vectors and bears the name of
-    another. 1 where the context is shared; the rest is made by contexts alone.
+    another, k + s for about eight shifts s. 1 where the context is shared; what is
+    missing needs the contexts too.
     """
     names, own = side.prompts.names, rows_of_texts(side)
     classes = len(names)
@@ -267,14 +267,10 @@ def token_distances(sides: Mapping[str, TextSide]) -> pd.DataFrame:
     for name, side in sides.items():
         tokens = _tokens(side).transpose(0, 1)  # [M, K, E]
         classes = tokens.shape[1]
-        apart = torch.stack([_squares(one) for one in tokens])  # [M, K, K]
+        apart = torch.stack([(one[:, None] - one).square().sum(2) for one in tokens])
         mean = apart.sum((1, 2)) / (classes * (classes - 1))
         length = tokens.square().sum(2).mean(1)
         rows[name] = dict(
             zip(words(side, 0), (mean / length).sqrt().tolist(), strict=True)
         )
     return pd.DataFrame(rows).T
-
-
-def _squares(rows: Tensor) -> Tensor:
-    return manifold.pairwise_distances(rows).square()

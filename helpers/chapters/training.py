@@ -10,7 +10,7 @@ from helpers.chapters.chapter import LicoChapter
 from helpers.lab.runs import Run
 from helpers.language import sources
 from helpers.measure.aggregate import aggregate
-from helpers.methods.presets import PRESETS, title
+from helpers.methods.presets import OPEN_IN_REBUTTAL, PRESETS, title
 from helpers.report import arms as tables_of
 from helpers.report import intervention, records
 from helpers.settings import Cgc, Lico, Method, Refused, RunSettings, nearest
@@ -35,6 +35,13 @@ ARMS |= {  # the controls again, where manifold matching certainly acts
     for arm, (_, changed) in ARMS.items()
     if arm in ("permuted", "random-tower", "random-vectors", "one-hot")
 }
+# What the response leaves open: `rebuttal` with each other reading of it.
+READINGS = {
+    f"rebuttal: {choice.switch} {value}": ("rebuttal", {choice.switch: value})
+    for choice, others in OPEN_IN_REBUTTAL.items()
+    for value in others
+}
+ARMS |= READINGS
 WITHOUT_WORDS = ("random-tower", "random-vectors", "one-hot")
 # What takes their place where the language is fixed features, without a tower.
 FIXED = {"random-vectors": "vectors:random", "one-hot": "vectors:one-hot"}
@@ -45,12 +52,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("stable", "authors_jan", "authors_oct", "lico_fact", "rebuttal"),
         *("repro_shared", "repro_class_specific", "repro_label_front"),
     ),
+    "readings": tuple(READINGS),
     "controls": ("permuted", *WITHOUT_WORDS),
     "active-controls": tuple(arm for arm in ARMS if arm.startswith("active-")),
     "captions": ("captions", "shuffled-captions"),
     "contrast": CONTRAST,
 }
 MAIN = ("ce", "lico")  # with all seeds; the others have `few_seeds`
+# What photographs need to say something of the claims: training pictures, and the
+# baseline's mean top-1. With less they show the mechanism only.
+ENOUGH = (25_000, 0.85)
 
 
 class Training(LicoChapter):
@@ -138,11 +149,21 @@ class Training(LicoChapter):
             return "real"
         return "planted" if self.dataset == "scenes" else "mechanism check"
 
+    def weight(self, arms: Mapping[str, list[Run]]) -> str:
+        """Return the kind of language, and of photographs whether they are enough."""
+        kind, baseline = self.kind_of_language(), arms.get("ce", [])
+        if not kind.startswith("real"):
+            return kind
+        known = [run.record["accuracy"]["test"] for run in baseline]
+        mean = sum(known) / len(known) if known else 0.0
+        enough = self.pictures >= ENOUGH[0] and mean >= ENOUGH[1]
+        return kind if enough else f"{kind}, mechanism only"
+
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
         """Return of each run what the claims need, per picture, and its means."""
         return {
             "parameters": self.model_dump(),
-            "language": self.kind_of_language(),
+            "language": self.weight(arms),
             "arms": rows_of(arms),
         }
 

@@ -5,12 +5,43 @@ from collections.abc import Mapping
 import pandas as pd
 
 from helpers.chapters.training import GROUPS, Training
-from helpers.report import arms
+from helpers.methods.presets import title
+from helpers.report import arms, ledger
 from helpers.report.records import NOT_MADE, Record
+from helpers.settings import Lico
 
 
 class Verdicts(Training):
     """The parameters of chapter 09: those of chapter 03, whose runs it judges."""
+
+
+def page_name(summary: Record) -> str:
+    """Return what the runs of a page are called: "modified" if an arm is not as usual.
+
+    A switch that is part of an arm, as beta = 0 of `mm`, does not modify it.
+    """
+    usual = Training.of()
+    changed = any(
+        isinstance(method := usual.method(arm), Lico) and row["method"] != title(method)
+        for arm, rows in summary["arms"].items()
+        for row in rows.values()
+    )
+    return "this page, modified" if changed else "this page"
+
+
+def gains_apart(record: Record) -> pd.DataFrame:
+    """Return (LICO - CE) - (CGC - three views), a row a metric: what words add to it.
+
+    CGC is held against the network that sees its crops, LICO against the one without.
+    """
+    claim = "LICO gains more over its baseline than CGC over three views"
+    judged = [
+        ledger.judge(record, ["lico", "three-views"], ["ce", "cgc"], metric, claim)
+        for metric in ("sch", "accuracy")
+        if {"cgc", "three-views"} <= set(record["arms"])
+    ]
+    rows = [ledger.cells(found) for found in judged if found is not None]
+    return pd.DataFrame(rows or {"metric": ["CGC and three views are not recorded"]})
 
 
 def about_words(record: Record | None) -> Record | None:

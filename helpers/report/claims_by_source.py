@@ -21,7 +21,7 @@ PAPER = "lei2023lico"
 # In the order of the dispute; the paper first.
 SOURCES = {
     PAPER: "the paper, 2023",
-    "fletcher2024lico": "reproduction criticised in the response",
+    "fletcher2024lico": "Fletcher et al., 2024",
     "lei2024response": "response, 2024",
     "bartak2024lico": "Bartak et al., 2024",
 }
@@ -147,8 +147,8 @@ def own_cell(
 ) -> Cell | None:
     """Return the cell of a summary, None where an arm or the metric is missing.
 
-    A metric that is not the claim's own is judged as its other metrics are, but for
-    insertion and deletion: three versions must agree, after Holm.
+    A metric that is not the claim's own is corrected after Holm, together with the
+    others of that comparison; of insertion and deletion three versions must agree.
     """
     parts = []
     for pair in claim.compare:
@@ -159,8 +159,9 @@ def own_cell(
         parts.append(part)
     whole = all_of(parts, claim.says)
     answers = [ledger.in_few_words(part) for part in parts]
-    if metric in ("insertion", "deletion"):
-        secondary = secondary_verdicts(summary, *claim.compare[0].better)
+    if not _own(claim, metric):
+        first = claim.compare[0]
+        secondary = secondary_verdicts(summary, *first.better, *first.than)
         answers = [
             ledger.in_few_words(one) for one in secondary if one.metric == metric
         ]

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from helpers.report import margins
-from helpers.report.factors import Effect, group_of, ranked
+from helpers.report.factors import ON_TEST, Effect, group_of, on_test, ranked
 from helpers.report.whole_codes import Whole
 
 NARROW = 5.6  # inches: rows of words stay legible where a page is a phone's
@@ -137,7 +137,7 @@ def ranking(found: Mapping[str, Sequence[Effect]]) -> Figure:
     which holds together with all others (an arrow where it leaves the panel). The pale
     band is changing nothing, the darker one the same for a mean over the seeds. Open
     marks are barred from a verdict: a circle where a loss is inert, a diamond where a
-    run is not trained out.
+    run is not trained out, a square where test pictures chose the epoch.
     """
     first = ranked(next(iter(found.values()), []))
     if not first:
@@ -161,6 +161,8 @@ def ranking(found: Mapping[str, Sequence[Effect]]) -> Figure:
         _dot("a loss inert", "#333333", filled=False),
         _dot("under-trained", "#333333", filled=False, marker="D"),
     ]
+    if any(on_test(one.factor) for one in first):
+        handles.append(_dot(ON_TEST, "#333333", filled=False, marker="s"))
     _legend(figure, handles)
     return figure
 
@@ -206,11 +208,12 @@ def _effect(axis: Axes, place: int, one: Effect, reach: float) -> None:
         if outside:
             axis.plot(edge, place, marker, color=colour, markersize=5)
     axis.plot(one.scaled(one.alone), (place, place), color=colour, linewidth=2.6)
-    barred = bool(one.inert) or not one.trained_out
+    marker = "D" if not one.trained_out else "s" if on_test(one.factor) else "o"
+    barred = bool(one.inert) or marker != "o"
     axis.plot(
         one.ratio,
         place,
-        marker="o" if one.trained_out else "D",
+        marker=marker,
         color=colour,
         markerfacecolor="white" if barred else colour,
         markersize=6.5,

@@ -16,6 +16,7 @@ from scipy import stats
 
 from helpers.measure.statistics import (
     Floats,
+    p_value,
     paired_differences,
     seed_means,
     t_interval,
@@ -37,7 +38,8 @@ Group = Literal["words", "prompts", "MM", "OT", "training"]
 _WORDS = {"names", "tower"}
 Summary = Mapping[str, Any]
 Pair = tuple[float, float]
-_NOWHERE = (-math.inf, math.inf)
+ON_TEST = "chosen on test pictures"
+BARS = ("inert", "under-trained", ON_TEST)
 
 
 @dataclass(frozen=True)
@@ -206,8 +208,8 @@ def effects(
 
     The intervals hold together over all of them, as `margins.yml` has it (Bonferroni:
     t(1 - .05 / 2k; n - 1) for k effects). A verdict says that LICO with the factor is
-    better than `paper`; it is barred where any loss of either is inert, or where any
-    run is not trained out.
+    better than `paper`; it is barred where any loss of either is inert, where any run
+    is not trained out, and where test pictures chose the epoch.
     """
     shown = present(summary, names) if has_metric(summary, metric) else []
     return [_effect(summary, one, metric, len(shown)) for one in shown]
@@ -231,16 +233,29 @@ def _effect(summary: Summary, one: Factor, metric: str, count: int) -> Effect:
     low, high = t_interval(each, margins.load().inference.confidence)
     nothing = changing_nothing(summary, metric, one.training)
     assert nothing is not None
+    judged = {
+        "verdict": verdict(*both, **given, inert=bool(inert_arms(summary, arms))),
+        "own": verdict(*both, **given, inert=not acts(summary, one)),
+    }
+    if on_test(one):
+        judged = {
+            name: replace(found, outcome="undecided", reason=ON_TEST)
+            for name, found in judged.items()
+        }
     return Effect(
         factor=one,
         each=tuple(float(d) for d in each),
         alone=(float(low), float(high)),
-        verdict=verdict(*both, **given, inert=bool(inert_arms(summary, arms))),
-        own=verdict(*both, **given, inert=not acts(summary, one)),
+        **judged,
         nothing=nothing,
         inert=inert_in(summary, (LICO, one.name)),
         trained_out=given["trained_out"],
     )
+
+
+def on_test(one: Factor) -> bool:
+    """Tell whether test pictures choose the epoch, so that they cannot judge it."""
+    return bool(one.changed.get("keep") == "best test")
 
 
 def ranked(effects: Sequence[Effect]) -> list[Effect]:
@@ -251,25 +266,32 @@ def ranked(effects: Sequence[Effect]) -> list[Effect]:
 def beyond_nothing(effect: Effect) -> Verdict:
     """Judge that a factor moves a metric by more than changing nothing does.
 
-    Supported where the whole interval lies outside +-r, r the size of changing
-    nothing; contradicted where all of it lies inside; what bars the effect's own
-    verdict, or too few seeds, bars this one.
+    With r the size of changing nothing and r- to r+ its own interval: supported where
+    the whole interval lies outside +-r+, contradicted where all of it lies inside +-r-.
+    What bars the effect's own verdict, too few seeds, or a smallest detectable effect
+    above r bars this one. `p` is that of the boundary that decided, else of r.
     """
     found, bar = effect.verdict, effect.nothing.size
+    least, most = effect.nothing.interval
     low, high = found.interval
     outcome: Outcome = "undecided"
-    reason = "interval reaches past the size of changing nothing"
-    if found.reason in ("inert", "under-trained"):
+    reason, boundary = "interval reaches past the size of changing nothing", bar
+    if found.reason in BARS:
         reason = found.reason
     elif found.seeds < margins.load().inference.minimal_seeds:
         reason = f"{found.seeds} seed" + ("s" if found.seeds != 1 else "")
-    elif low > bar or high < -bar:
+    elif found.smallest_effect > bar:
+        reason = f"smallest detectable effect {found.smallest_effect:.4g} > {bar:.4g}"
+    elif low > most or high < -most:
         outcome, reason = "supported", "interval beyond changing nothing"
-    elif -bar <= low and high <= bar:
+        boundary = most
+    elif -least <= low and high <= least:
         outcome, reason = "contradicted", "interval within changing nothing"
+        boundary = least
     label = margins.metric(found.metric).label
     claim = f"{effect.factor.name} moves {label} by more than changing nothing"
-    return replace(found, claim=claim, outcome=outcome, reason=reason, margin=bar)
+    p = p_value(effect.each, math.copysign(boundary, found.estimate))
+    return replace(found, claim=claim, outcome=outcome, reason=reason, margin=bar, p=p)
 
 
 def chance_of(difference: float, nothing: Nothing) -> float:

@@ -11,10 +11,12 @@ from helpers.report.verdict import Verdict
 def all_of(verdicts: Sequence[Verdict], claim: str) -> Verdict:
     """Judge that several claims hold together (intersection-union, Berger 1982).
 
-    Supported only if every part is, so that no correction is due; else contradicted
-    if a part is, else undecided if a part is, else no relevant difference. Of the parts
-    with that outcome, numbers are those of the weakest, which gains the fewest margins,
-    and `p` is the largest. Raises ValueError on no part.
+    Supported only if every part is, so that no correction is due. Contradicted if one
+    part is, of k that each could be: that part's p must be 1 - confidence over k or
+    less (Bonferroni), else it counts as undecided. Else undecided if a part is, else no
+    relevant difference. Of the parts with that outcome, numbers are those of the
+    weakest, which gains the fewest margins, and `p` is the largest. Raises ValueError
+    on no part.
     """
     deciding = _deciding(verdicts)
     reason = "; ".join(f"{part.claim}: {part.reason}" for part in deciding)
@@ -40,8 +42,18 @@ def _deciding(verdicts: Sequence[Verdict]) -> list[Verdict]:
     if not verdicts:
         raise ValueError("at least one verdict is needed")
     order = ("contradicted", "undecided", "no relevant difference", "supported")
-    outcome = min((part.outcome for part in verdicts), key=order.index)
-    return [part for part in verdicts if part.outcome == outcome]
+    parts = [_one_of(part, len(verdicts)) for part in verdicts]
+    outcome = min((part.outcome for part in parts), key=order.index)
+    return [part for part in parts if part.outcome == outcome]
+
+
+def _one_of(part: Verdict, count: int) -> Verdict:
+    """Return a part as one of several, each of which could contradict the whole."""
+    level = (1 - margins.load().inference.confidence) / count
+    if part.outcome != "contradicted" or part.p <= level:
+        return part
+    reason = f"contradicted alone, p {part.p:.3f} > {level:.3f} as one of {count}"
+    return replace(part, outcome="undecided", reason=reason)
 
 
 def agreeing(verdicts: Sequence[Verdict]) -> Verdict:

@@ -21,7 +21,7 @@ WITH, AGAINST, NEITHER = "#0072b2", "#d55e00", "#5f5f5f"
 FAINT, FULL = 0.16, 0.9  # opacity of a tile without and with an outcome
 HEADS = {
     PAPER: "paper",
-    "fletcher2024lico": "reproduction\ncriticised in\nthe response",
+    "fletcher2024lico": "Fletcher\net al.",
     "lei2024response": "response",
     "bartak2024lico": "Bartak\net al.",
 }

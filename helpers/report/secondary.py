@@ -25,20 +25,22 @@ from helpers.report.verdict import Verdict, verdict
 SECONDARY = ("ses", "mosu", "insertion", "deletion")
 
 
-def secondary_verdicts(summary: Summary, arm: str = "lico") -> list[Verdict]:
-    """Return LICO against the baseline on the other metrics, after Holm.
+def secondary_verdicts(
+    summary: Summary, arm: str = "lico", than: str = BASELINE
+) -> list[Verdict]:
+    """Return an arm against another on the metrics of no claim, after Holm.
 
     Insertion and deletion must agree in three versions: raw, in units of the full
     picture's probability, and on the pictures that both networks get right.
     """
     found = []
     for metric in SECONDARY:
-        claim = f"{arm} against {BASELINE}"
-        plain = judge(summary, [arm], [BASELINE], metric, claim)
+        claim = f"{arm} against {than}"
+        plain = judge(summary, [arm], [than], metric, claim)
         if plain is None:
             continue
         if metric in ("insertion", "deletion"):
-            others = _versions(summary, arm, metric, claim)
+            others = _versions(summary, (arm, than), metric, claim)
             if others:
                 plain = agreeing([plain, *others])
             else:
@@ -59,12 +61,15 @@ def table(summary: Summary, arm: str = "lico") -> pd.DataFrame:
     )
 
 
-def _versions(summary: Summary, arm: str, metric: str, claim: str) -> list[Verdict]:
+def _versions(
+    summary: Summary, pair: tuple[str, str], metric: str, claim: str
+) -> list[Verdict]:
     """Return the verdicts on relative scores, and on pictures both get right.
 
     None of them where the two of a seed get no picture right together.
     """
-    seeds = common_seeds(summary, [arm, BASELINE])
+    arm, than = pair
+    seeds = common_seeds(summary, [arm, than, BASELINE])
 
     def rows(which: str, name: str) -> Floats:
         kept = [summary["arms"][which][seed][name] for seed in seeds]
@@ -74,20 +79,19 @@ def _versions(summary: Summary, arm: str, metric: str, claim: str) -> list[Verdi
         kept = [summary["arms"][which][seed]["full_correct"] for seed in seeds]
         return np.array([[int(hit) for hit in row] for row in kept])
 
-    both = right(arm) * right(BASELINE) > 0
+    both = right(arm) * right(than) > 0
     if not both.any(axis=1).all():
         return []
-    raw = {which: rows(which, metric) for which in (arm, BASELINE)}
+    raw = {which: rows(which, metric) for which in pair}
     share = {
-        which: raw[which] / np.where(both, rows(which, "full"), 1.0)
-        for which in (arm, BASELINE)
+        which: raw[which] / np.where(both, rows(which, "full"), 1.0) for which in pair
     }
-    trained_out = is_trained_out(summary, [arm, BASELINE])
-    inert = bool(inert_arms(summary, [arm]))
+    trained_out = is_trained_out(summary, [*pair, BASELINE])
+    inert = bool(inert_arms(summary, pair))
     return [
         verdict(
             scores[arm],
-            scores[BASELINE],
+            scores[than],
             claim=claim,
             metric=metric,
             where=where,

@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +124,19 @@ def test_the_kind_of_language_is_stated() -> None:
     assert Training.of(language="file:x").kind_of_language() == "real-fixed"
     real = Training.of(language="open-clip:ViT-B-32-quickgelu/openai")
     assert real.kind_of_language() == "real"
+
+
+def test_few_photographs_or_a_weak_baseline_show_the_mechanism_only() -> None:
+    def run(accuracy: float) -> Any:
+        return SimpleNamespace(record={"accuracy": {"test": accuracy}})
+
+    good, weak = {"ce": [run(0.84), run(0.88)]}, {"ce": [run(0.84), run(0.85)]}
+    many = Training.of(language="file:x", pictures=25_000)
+    assert many.weight(good) == "real-fixed"
+    assert many.weight(weak) == many.weight({}) == "real-fixed, mechanism only"
+    few = Training.of(language="file:x", pictures=24_999)
+    assert few.weight(good) == "real-fixed, mechanism only"
+    assert Training.of().weight(weak) == "planted"
 
 
 def test_every_open_choice_names_a_switch_and_its_value() -> None:

@@ -219,7 +219,7 @@ def study(*names: str) -> dict[str, Any]:
     base = [(30 + s % 2, round(0.4 + 0.001 * s, 4)) for s in range(5)]
     arms = {"ce": [run(*one) for one in base], "lico": [run(*one) for one in base]}
     for name in names:
-        arms[name] = [run(n - 12 - n % 2, round(v - 0.1, 4)) for n, v in base]
+        arms[name] = [run(n - 12, round(v - 0.1, 4)) for n, v in base]
     rows = {
         name: {str(seed): one for seed, one in enumerate(runs)}
         for name, runs in arms.items()
@@ -228,15 +228,22 @@ def study(*names: str) -> dict[str, Any]:
 
 
 def test_what_the_response_names_is_judged_only_where_it_is_recorded() -> None:
-    parts = effects.blamed(study(*effects.BLAMED))
-    assert [one.outcome for one in parts] == ["supported"] * 4
-    together = effects.blamed_together(parts)
+    parts = effects.named(study(*effects.NAMED))
+    assert [one.outcome for one in parts] == ["supported"] * 6
+    together = effects.named_together(parts)
     assert not isinstance(together, str)
     assert together.outcome == "supported"
-    assert len(effects.verdict_table(parts)) == 4
-    some = effects.blamed(study("names sorted"))
+    assert len(effects.verdict_table(parts)) == 6
+    assert together.estimate > 0  # a size: the effects themselves are below 0
+    weak = study(*effects.NAMED)
+    for seed, one in weak["arms"]["names sorted"].items():
+        one["sch"] = packed([0.42 + 0.001 * int(seed)] * 40)  # +.02, the smallest
+    weakest = effects.named_together(effects.named(weak))
+    assert not isinstance(weakest, str)
+    assert weakest.estimate == pytest.approx(0.02, abs=1e-3)
+    some = effects.named(study("names sorted"))
     assert len(some) == 2
-    assert str(effects.blamed_together(some)).startswith("no verdict")
+    assert str(effects.named_together(some)).startswith("no verdict")
 
 
 def test_tables_of_nothing_say_so() -> None:
@@ -269,3 +276,22 @@ def test_a_cell_has_few_words() -> None:
         "undecided: too few seeds for the margin",
     )
     assert table["of changing nothing"][0] < 0
+
+
+def test_each_reading_of_the_response_is_an_arm_and_a_row() -> None:
+    from helpers.chapters.training import READINGS, Training
+
+    assert len(READINGS) == 8
+    taken = Training.of(variants=["readings"])
+    assert all(
+        getattr(taken.method(arm), switch) == value
+        for arm, (_, changed) in READINGS.items()
+        for switch, value in changed.items()
+    )
+    record = study("rebuttal", "rebuttal: unit True")
+    (row,) = effects.readings(record, "sch").to_dict("records")
+    assert row["reading"] == "unit True"
+    assert row["over CE"] == pytest.approx(-0.1, abs=1e-3)
+    assert row["over rebuttal"] == pytest.approx(0, abs=1e-6)
+    assert row["from"] <= 0 <= row["to"]
+    assert effects.readings(study(), "sch").iloc[0, 0] == "none was trained here"

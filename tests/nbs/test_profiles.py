@@ -8,7 +8,7 @@ from helpers.chapters import CHAPTERS
 # The records of chapters 03 and 09 that a profile of their own makes.
 RECORDED = (
     *("32px", "128px", "2000", "active-controls"),
-    *("rate-01", "rate-06", "cifar10"),
+    *("rate-01", "rate-06", "cifar10", "readings"),
 )
 
 
@@ -24,7 +24,7 @@ def test_a_profile_sets_parameters_that_its_chapters_have(profile: str) -> None:
 def test_the_profiles_are_those_that_chapters_speak_of(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert {"smoke", "book", "study", *RECORDED} == set(run.profiles())
+    assert {"smoke", "book", "study", "training", *RECORDED} == set(run.profiles())
     with pytest.raises(SystemExit):
         run.main(["03_training", "--profile", "stody"])
     assert "invalid choice: 'stody'" in capsys.readouterr().err
@@ -45,6 +45,7 @@ def test_a_profile_changes_what_it_is_named_for_and_little_else() -> None:
         "128px": {"size"},
         "2000": {"pictures", "epochs"},
         "active-controls": set(),
+        "readings": set(),
         "rate-01": {"lr"},
         "rate-06": {"lr"},
     }.items():

@@ -211,6 +211,34 @@ def test_beyond_nothing_needs_the_whole_interval_outside(
     assert found.margin == pytest.approx(math.sqrt(2) * 0.01, rel=1e-3)
 
 
+def test_beyond_nothing_knows_that_its_bar_is_an_estimate() -> None:
+    # r is .0141, and five seeds know it no better than .0085 to .0406
+    between = factors.beyond_nothing(made([0.03, 0.031, 0.029, 0.03, 0.03], SPREAD))
+    assert between.outcome == "undecided"
+    assert between.p < 0.001  # of r itself
+    inside = factors.beyond_nothing(made([0.01, 0.011, 0.009, 0.01, 0.01], SPREAD))
+    assert inside.outcome == "undecided"
+
+
+def test_beyond_nothing_asks_whether_its_bar_would_have_been_seen() -> None:
+    rough = factors.beyond_nothing(made([0.2, 0.22, 0.18, 0.21, 0.19], SPREAD))
+    assert rough.label.startswith("undecided: smallest detectable effect")
+
+
+def test_no_verdict_where_test_pictures_chose_the_epoch() -> None:
+    name = "best test epoch"
+    rows = [row(n) for n in (30, 31, 30, 31, 30)]
+    arms = summary(
+        ce=[baseline(30)] * 5,
+        lico=rows,
+        **{name: rows, f"ce: {name}": [baseline(30)] * 5},
+    )
+    (found,) = factors.effects(arms, "accuracy")
+    assert found.verdict.label == f"undecided: {factors.ON_TEST}"
+    assert found.own.reason == factors.ON_TEST
+    assert factors.beyond_nothing(found).reason == factors.ON_TEST
+
+
 def test_four_seeds_are_too_few() -> None:
     few = made([-0.05] * 4, SPREAD[:4])
     assert factors.beyond_nothing(few).label == "undecided (4 seeds)"

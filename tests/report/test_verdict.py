@@ -244,6 +244,19 @@ def test_intersection_union():
         all_of([], "c")
 
 
+def test_one_part_of_many_contradicts_at_its_share_of_the_level():
+    alone = judged(-0.0065, -0.0295, -0.018, -0.0065, -0.0295)
+    assert alone.outcome == "contradicted"
+    assert 0.0125 < alone.p < 0.05
+    good = judged(*SUPPORTED)
+    joint = all_of([good, good, good, alone], "c")
+    assert joint.outcome == "undecided"
+    assert joint.reason.endswith("as one of 4")
+    assert joint.estimate == alone.estimate
+    assert joint.parts[3].outcome == "contradicted"
+    assert all_of([alone], "c").outcome == "contradicted"
+
+
 def test_intersection_union_shows_its_weakest_part_and_shared_reason():
     strong = judged(*SUPPORTED)
     weak = judged(*(0.02 + 3 * (d - 0.05) for d in SUPPORTED))

@@ -1,0 +1,80 @@
+"""Chapter 09: what its page is called, and CGC's crops taken from LICO against CGC."""
+
+from typing import Any
+
+import pytest
+
+from helpers.chapters import verdicts
+from helpers.report import ledger
+from helpers.report.claims_by_source import cells
+from helpers.report.records import packed
+
+
+def row(method: str, right: int, sch: float) -> dict[str, Any]:
+    return {
+        "method": method,
+        "trained_out": True,
+        "correct": "1" * right + "0" * (40 - right),
+        "full_correct": "1" * 40,
+        "means": {"Grad-CAM": {"sch": sch, "ses": sch, "mosu": sch}},
+        "sch": packed([sch] * 40),
+    }
+
+
+def summary(**arms: tuple[str, int, float]) -> dict[str, Any]:
+    return {
+        "parameters": {"dataset": "scenes"},
+        "language": "planted",
+        "arms": {
+            arm.replace("_", "-"): {
+                str(seed): row(method, right, sch + 0.001 * seed)
+                for seed in range(1, 6)
+            }
+            for arm, (method, right, sch) in arms.items()
+        },
+    }
+
+
+def test_a_page_with_an_arm_that_is_another_says_so() -> None:
+    usual = {
+        "ce": ("ce", 30, 0.4),
+        "lico": ("paper", 31, 0.4),
+        "mm": ("paper, modified: beta 0.0", 30, 0.4),
+    }
+    assert verdicts.page_name(summary(**usual)) == "this page"
+    changed = usual | {"lico": ("paper, modified: epsilon 0.01", 31, 0.4)}
+    assert verdicts.page_name(summary(**changed)) == "this page, modified"
+
+
+def test_the_crops_of_cgc_are_taken_away() -> None:
+    made = summary(
+        ce=("ce", 30, 0.40),
+        lico=("paper", 30, 0.35),
+        cgc=("cgc", 36, 0.72),
+        three_views=("cgc", 36, 0.70),
+    )
+    table = verdicts.gains_apart(made).set_index("metric")
+    assert table.loc["SCH", "A - B"] == pytest.approx(-0.05 - 0.02)
+    assert table.loc["top-1", "A - B"] == pytest.approx(0)
+    without = summary(ce=("ce", 30, 0.4), lico=("paper", 30, 0.35))
+    assert "not recorded" in verdicts.gains_apart(without).iloc[0, 0]
+
+
+def test_a_secondary_cell_is_corrected_together_with_its_family() -> None:
+    made = summary(ce=("ce", 30, 0.40), lico=("paper", 30, 0.45), cgc=("cgc", 36, 0.40))
+    spread = (0.0, 0.0115, -0.0115, 0.0115, -0.0115)
+    for seed, off in zip(range(1, 6), spread, strict=True):
+        means = made["arms"]["lico"][str(seed)]["means"]["Grad-CAM"]
+        means["ses"] = made["arms"]["cgc"][str(seed)]["means"]["Grad-CAM"]["ses"]
+        means["ses"] += 0.0175 + off  # p of .027 alone, .054 after Holm over two
+        means["mosu"] = 0.4 + 0.001 * seed
+    alone = ledger.judge(made, ["lico"], ["cgc"], "ses", "alone")
+    assert alone is not None
+    assert alone.outcome == "supported"
+    (cell,) = [
+        one
+        for one in cells({"here": made})
+        if (one.claim, one.metric, one.source) == ("cgc", "ses", "here")
+    ]
+    assert not cell.primary
+    assert cell.answer.startswith("undecided")
