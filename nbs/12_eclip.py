@@ -93,6 +93,7 @@ from helpers.chapters import (
     eclip_claims,
     eclip_maps,
     eclip_projections,
+    eclip_rows,
     eclip_search,
     eclip_views,
 )
@@ -212,7 +213,7 @@ tables.show(eclip_claims.rules())
 # %%
 scored = eclip_maps.without_training(clip)
 scored |= eclip_maps.trained(clip, bench.fits)
-numbers = eclip.row(bench, scored)
+numbers = eclip_rows.row(bench, scored)
 summary = {
     "parameters": chapter.model_dump(),
     "towers": {name: {str(chapter.seeds[0]): numbers}},
@@ -391,6 +392,10 @@ tables.show(eclip_claims.parts(summary, name))
 study = records.recorded("12_eclip-study")
 tables.show(records.of(study, eclip_search.looked_for))
 
+# %% mystnb={"figure": {"name": "fig-12-towers", "caption": "**Where the effect was looked for.** Score contrast of CLIP's own map: of the committed study, a dot a training seed, or of this page where there is no study. Left of 0 the map is higher off its object than on it. All towers saw as many captions; a name says what is different: the kind of network, the correlation of object and background, the depth, what pools the tokens (a ViT's class token if nothing is said)."}, "image": {"alt": "Dot plot with one row a tower, dots for training seeds around a vertical line at zero, with mean and interval below each row."}}
+eclip_figures.towers(eclip_search.by_seed(study or summary))
+plt.show()
+
 # %% [markdown]
 # Does the contrast of CLIP's own map change with one thing alone? Positive where the
 # first tower has more.
@@ -530,6 +535,8 @@ for words, times in {"picture": 1, "reading": clip.reader.shifts**2}.items():
 #   definition, and the definition moves the map more than most methods do.
 # - A claim that rests on an attention is testable only where that attention finds
 #   objects; an untrained encoder tells how much of it was learnt.
+# - To ask whether pooling is the cause, train towers that differ in pooling alone; one
+#   trained network cannot tell.
 # - The contrast of a reversed map is an identity. Only its overlap is evidence.
 # - A random mask and plain max pooling are the controls of masked max pooling; a mask
 #   of the ground truth says what the best attention could do.

@@ -11,8 +11,8 @@ from helpers.chapters import answers_clip as clips
 from helpers.chapters import answers_filters as filters
 from helpers.chapters import answers_rows as rows
 from helpers.chapters.answers_bench import Answer, MapsOf
-from helpers.chapters.eclip import FIT_TO_JUDGE
 from helpers.chapters.eclip_material import READING, Reader, small_reader
+from helpers.chapters.eclip_rows import FIT_TO_JUDGE
 from helpers.chapters.lavise_material import Material
 from helpers.chapters.probing import Arm
 from helpers.chapters.probing_bench import Data, Training, at_best_rate, freeze

@@ -1,15 +1,12 @@
 """Chapter 12: CLIP's own maps, why they may fail, and masked max pooling."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from pydantic import Field, NonNegativeInt, field_validator
 
-from helpers.chapters import eclip_maps, eclip_projections, eclip_towers
+from helpers.chapters import eclip_projections, eclip_towers
 from helpers.chapters.chapter import Chapter
-from helpers.chapters.eclip_maps import Scored
 from helpers.chapters.eclip_material import (
     QUANTILE,
     RATE,
@@ -19,28 +16,19 @@ from helpers.chapters.eclip_material import (
     open_reader,
     small_reader,
 )
-from helpers.chapters.eclip_pictures import Shown, pictures, single_scenes
+from helpers.chapters.eclip_pictures import Shown, pictures
 from helpers.chapters.eclip_projections import (
     SELF,
     UNTRAINED,
     Free,
-    Way,
 )
+from helpers.chapters.eclip_rows import TINY, Bench, for_record, row
 from helpers.chapters.eclip_towers import OWN, check_towers, cue_of
 from helpers.data import folder_checks
-from helpers.data.scenes import CLASS_NAMES
 from helpers.lab.runs import Run
 from helpers.language.open_models import check_open_model
-from helpers.measure.aggregate import aggregate
-from helpers.measure.recognition import Retrieval, retrieval, same_text, top1
-from helpers.methods.eclip import Fitted, Fitting
-from helpers.report.records import packed
+from helpers.methods.eclip import Fitting
 from helpers.settings import DataSettings, RunSettings, TinyClip
-
-TINY = "tiny"
-ORIGINAL = "original"
-FIT_TO_JUDGE = 0.60  # zero-shot top-1 that a CLIP must reach to be judged ...
-SINGLE = 1000  # ... on so many scenes of one object
 
 
 class Eclip(Chapter):
@@ -180,141 +168,14 @@ class Eclip(Chapter):
         return Bench(clip, free, how, fits)
 
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
-        """Return what the claims need, `[tower][seed]`, scores packed per picture."""
+        """Return what the claims need, `[tower][seed]`, scores as means of a seed."""
         return {
             "parameters": self.model_dump(),
             "towers": {
                 name: {
-                    str(seed): row(self.look(arms, name, place))
+                    str(seed): for_record(row(self.look(arms, name, place)))
                     for place, seed in enumerate(self.seeds)
                 }
                 for name in self.names()
             },
         }
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """A CLIP, its sources of attention and its trained projections."""
-
-    clip: Clip
-    free: dict[str, Free]
-    how: Fitting
-    fits: dict[str, tuple[Way, Fitted]]
-
-
-def row(bench: Bench, scored: Mapping[str, Scored] | None = None) -> dict[str, Any]:
-    """Return the numbers of a bench, JSON-ready; `scored`: its maps, if made before."""
-    clip = bench.clip
-    if scored is None:
-        scored = eclip_maps.without_training(clip) | eclip_maps.trained(
-            clip, bench.fits
-        )
-    along = eclip_maps.own_correlation(clip, clip.test)
-    return {
-        "kind": clip.reader.kind,
-        "note": clip.reader.note,
-        "zero-shot": named_right(clip),
-        "gate": gates(bench),
-        "maps": {
-            name: _scores(one)
-            for name, one in scored.items()
-            if one.overlap is not None
-        },
-        "correlation": None if along is None else packed(_listed(along)),
-        "recognition": recognition(bench),
-        "trained out": {
-            name: eclip_projections.is_calm(one.losses)
-            for name, (_, one) in bench.fits.items()
-        },
-    }
-
-
-def named_right(clip: Clip) -> float:
-    """Return zero-shot top-1: on scenes of one object, or on the test pictures."""
-    shown = clip.test.shown
-    if shown.names == CLASS_NAMES:
-        shown = single_scenes(SINGLE, clip.reader.size)
-    return _mean(clip.reader.right(shown))
-
-
-def gates(bench: Bench) -> dict[str, dict[str, Any]]:
-    """Return, for each source, its overlap with the objects of training pictures."""
-    found = {}
-    for name, free in bench.free.items():
-        look = bench.clip.train
-        if look.shown.masks is None:
-            continue
-        beside = eclip_projections.gate(free, look, "train")
-        another = (
-            float("nan") if beside.another is None else aggregate(beside.another).mean
-        )
-        found[name] = {
-            "iou": _mean(beside.score),
-            "chance": _mean(beside.chance),
-            "another": round(another, 4),
-            "empty": _mean(free.kept("train").empty.float()),
-            "testable": eclip_projections.is_testable(beside),
-        }
-    return found
-
-
-def recognition(bench: Bench) -> dict[str, dict[str, Any]]:
-    """Return what the original and each trained projection recognise."""
-    clip, look = bench.clip, bench.clip.test
-    whole = torch.nn.functional.normalize(clip.own(look.tokens.whole), dim=1)
-    labels = look.shown.labels.to(whole.device)
-    known = top1(whole, clip.classes, labels)
-    found = retrieval(whole, look.texts, same_text(look.shown.texts))
-    rows = {ORIGINAL: _recognised(known, known, found)}
-    for name, (way, fit) in bench.fits.items():
-        one = eclip_projections.recognised(
-            clip, bench.free, way, fit.projection, bench.how
-        )
-        rows[name] = _recognised(one.pooled, one.whole, one.found)
-        if one.read is not None:
-            rows[name]["read"] = _mean(one.read.score)
-            rows[name]["read by chance"] = _mean(one.read.chance)
-    return rows
-
-
-def is_fit(numbers: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool:
-    """Tell whether a CLIP recognises enough for its maps to mean anything.
-
-    One of scenes must name enough of them; of another it is asked that it was trained.
-    """
-    if parameters["vlm"] != TINY:
-        return not numbers["note"].startswith("random weights")
-    return bool(numbers["zero-shot"] >= FIT_TO_JUDGE)
-
-
-def _recognised(pooled: Any, whole: Any, found: Retrieval) -> dict[str, Any]:
-    return {
-        "top-1": _mean(pooled),
-        "top-1 of the whole": _mean(whole),
-        "hits": packed(_listed(pooled)),
-        "text of picture": packed(_listed(found.text_of_image)),
-        "picture of text": packed(_listed(found.image_of_text)),
-        "chance": _mean(found.text_by_chance),
-    }
-
-
-def _scores(one: Scored) -> dict[str, Any]:
-    assert one.overlap is not None
-    assert one.contrast is not None
-    return {
-        "iou": packed(_listed(one.overlap.iou)),
-        "contrast": packed(_listed(one.contrast)),
-        "share": one.overlap.share,
-        "floor": round(one.overlap.floor, 4),
-        "blind": _mean(one.overlap.blind),
-        "oracle": _mean(one.overlap.oracle),
-    }
-
-
-def _listed(values: torch.Tensor) -> list[float | None]:
-    return [None if one != one else float(one) for one in values.tolist()]
-
-
-def _mean(values: torch.Tensor) -> float:
-    return round(aggregate(values).mean, 4)

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers.chapters.eclip import ORIGINAL, is_fit
 from helpers.chapters.eclip_maps import GRAD_CAM, ITSM, REVERSED
 from helpers.chapters.eclip_projections import BLIND, OWN_POOLING, PLAIN, SELF, TRUTH
+from helpers.chapters.eclip_rows import ORIGINAL, is_fit
 from helpers.chapters.eclip_towers import VARIANTS
 from helpers.report.joint import all_of, weakest
+from helpers.report.ledger import in_few_words
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, verdict
 
@@ -256,8 +257,8 @@ def universal(summary: Summary) -> str:
 
 
 def label(answer: Verdict | str) -> str:
-    """Return the word of an answer."""
-    return answer if isinstance(answer, str) else answer.label
+    """Return the word of an answer, and in few why it is undecided."""
+    return answer if isinstance(answer, str) else in_few_words(answer)
 
 
 def verdict_of(summary: Summary, tower: str, claim: str) -> Verdict | str:
@@ -298,7 +299,7 @@ def parts(summary: Summary, tower: str, source: str = SELF) -> pd.DataFrame:
             "mIoU A - B": part.estimate,
             "from": part.interval[0],
             "to": part.interval[1],
-            "answer": part.label,
+            "answer": label(part),
         }
         for part in found
     )

@@ -9,12 +9,14 @@ import pandas as pd
 from helpers.chapters.eclip_claims import (
     Summary,
     has_scores,
+    label,
     opposite,
     scores,
     table,
     trained_out,
 )
 from helpers.chapters.eclip_maps import ITSM
+from helpers.chapters.eclip_rows import is_fit
 from helpers.chapters.eclip_towers import VARIANTS
 from helpers.chapters.eclip_views import maps
 from helpers.report.records import unpacked
@@ -41,9 +43,27 @@ def looked_for(summary: Summary) -> pd.DataFrame:
         )
         row["mIoU"] = float(np.nanmean(scores(summary, tower, ITSM, "iou")))
         row["floor"] = _over(seeds, lambda one: one["maps"][ITSM]["floor"])
-        row["opposite"] = opposite(summary, tower).label
+        row["opposite"] = label(opposite(summary, tower))
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def by_seed(summary: Summary) -> pd.DataFrame:
+    """Return a row a tower and seed: the contrast of CLIP's own map, and whether fit.
+
+    Without masks there is no contrast, and no row.
+    """
+    return pd.DataFrame(
+        {
+            "tower": tower,
+            "seed": int(seed),
+            "contrast": float(np.nanmean(unpacked(one["maps"][ITSM]["contrast"]))),
+            "fit": is_fit(one, summary["parameters"]),
+        }
+        for tower, seeds in summary["towers"].items()
+        if has_scores(summary, tower)
+        for seed, one in seeds.items()
+    )
 
 
 def between(summary: Summary, tower: str, other: str, claim: str) -> Verdict | None:
@@ -79,7 +99,7 @@ def compared(summary: Summary) -> pd.DataFrame:
                         "contrast A - B": found.estimate,
                         "from": found.interval[0],
                         "to": found.interval[1],
-                        "A has more": found.label,
+                        "A has more": label(found),
                     }
                 )
     if not rows:

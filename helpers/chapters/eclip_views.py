@@ -9,11 +9,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from helpers.chapters.eclip import ORIGINAL, Bench
 from helpers.chapters.eclip_claims import NO_SCORES, Summary, has_scores, scores
 from helpers.chapters.eclip_maps import FLOORS, OTHER_OPTIONS, RIVALS, maps_by, scored
 from helpers.chapters.eclip_material import Clip, Look
 from helpers.chapters.eclip_projections import WAYS
+from helpers.chapters.eclip_rows import ORIGINAL, Bench
 from helpers.explain.clip_tokens import Projection
 from helpers.explain.similarity import Itsm, similarity
 from helpers.measure.aggregate import aggregate

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from torch import Tensor
 from torch.nn import functional as F
 
+from helpers.measure.statistics import t_interval
 from helpers.report.figures import WIDTH
 
 KINDS = ("without training", "trained projection", "rival", "reference")
@@ -114,6 +115,47 @@ def trade(frame: pd.DataFrame, kept: float) -> Figure:
     axis.text(kept, 0.02, "lost ", ha="right", transform=axis.get_xaxis_transform())
     axis.text(kept, 0.02, " kept", ha="left", transform=axis.get_xaxis_transform())
     figure.legend(fontsize=8, loc="outside right center")
+    return figure
+
+
+def towers(frame: pd.DataFrame) -> Figure:
+    """Show the contrast of CLIP's own map, a row a tower: seeds, mean and interval.
+
+    Columns: tower, seed, contrast, fit (whether that seed recognises enough). No row:
+    an empty figure. Left of 0 the map is higher off the object than on it.
+    """
+    names = list(dict.fromkeys(frame["tower"])) if len(frame) else []
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.4 * len(names) + 1.6))
+    axis.axvline(0, color="black", linewidth=1)
+    for place, name in enumerate(names):
+        rows = frame[frame["tower"] == name]
+        values = rows["contrast"].to_numpy()
+        for value, fit in zip(values, rows["fit"], strict=True):
+            face = "C0" if fit else "white"
+            axis.plot(value, place, "o", color="C0", mfc=face, alpha=0.7, markersize=5)
+        if len(values) > 1:
+            low, high = t_interval(values)
+            axis.plot([low, high], [place + 0.25] * 2, color="black", linewidth=2)
+        axis.plot(values.mean(), place + 0.25, "D", color="black", markersize=5)
+    axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(len(names) - 0.3, -0.6)
+    axis.set_xlabel(
+        "off the object  \N{LEFTWARDS ARROW}  score contrast of CLIP's own "
+        "map  \N{RIGHTWARDS ARROW}  on the object"
+    )
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color="C0", label="a seed"),
+        Line2D(
+            *([], []),
+            marker="o",
+            linestyle="",
+            color="C0",
+            mfc="white",
+            label="a seed that recognises too little",
+        ),
+        Line2D([], [], marker="D", color="black", label="mean, 95 % interval"),
+    ]
+    figure.legend(handles=handles, fontsize=8, ncol=3, loc="outside lower center")
     return figure
 
 

@@ -16,7 +16,7 @@ from helpers.chapters import (
     eclip_towers,
     eclip_views,
 )
-from helpers.chapters.eclip import ORIGINAL, TINY, Bench, Eclip, is_fit, row
+from helpers.chapters.eclip import Eclip
 from helpers.chapters.eclip_claims import NOT_TESTABLE, ONE_KIND, answers, label, masked
 from helpers.chapters.eclip_material import Reader, clip_of, small_reader
 from helpers.chapters.eclip_pictures import pictures
@@ -32,11 +32,13 @@ from helpers.chapters.eclip_projections import (
     is_calm,
     is_testable,
 )
+from helpers.chapters.eclip_rows import ORIGINAL, TINY, Bench, for_record, is_fit, row
 from helpers.language.map_clip import MapTower, build_map_clip
 from helpers.language.tiny_clip import build_tiny_clip
 from helpers.measure.foreground import Beside
 from helpers.methods.eclip import Fitting
 from helpers.methods.free_attention import Threshold
+from helpers.report import eclip_figures
 from helpers.report.records import packed
 from helpers.report.verdict import Verdict
 from helpers.settings import Refused
@@ -289,6 +291,39 @@ def test_towers_are_compared_with_what_they_differ_from() -> None:
     assert len(eclip_search.looked_for(summary)) == 2
     assert len(eclip_search.answers_of("ViT")(summary)) == len(eclip_claims.RULES)
     assert "only ViT" in eclip_search.answers_of("CNN")(summary).iloc[0, 0]
+
+
+def test_a_record_has_means_and_the_same_answers() -> None:
+    full = {"CNN": made(METHODS), "ViT": made(METHODS, kind="ViT")}
+    short = {
+        tower: {seed: for_record(one) for seed, one in rows.items()}
+        for tower, rows in full.items()
+    }
+    one = short["CNN"]["1"]
+    assert len(one["maps"][eclip_maps.ITSM]["iou"].split()) == 1
+    assert one["kind"] == full["CNN"]["1"]["kind"]
+    assert one["maps"].keys() == full["CNN"]["1"]["maps"].keys()
+    for tower in full:
+        before, after = (
+            eclip_claims.table({"parameters": PARAMETERS, "towers": towers}, tower)
+            for towers in (full, short)
+        )
+        assert before["answer"].tolist() == after["answer"].tolist()
+        gap = (before["A - B"] - after["A - B"]).abs().max()
+        assert gap < 2e-4
+
+
+def test_the_figure_of_towers_has_a_dot_a_seed_and_a_hollow_one_where_unfit() -> None:
+    weak = made(METHODS, hits=0.5, first=0.5)
+    summary = {"parameters": PARAMETERS, "towers": {"CNN": made(METHODS), "ViT": weak}}
+    frame = eclip_search.by_seed(summary)
+    assert frame.groupby("tower")["fit"].all().to_dict() == {"CNN": True, "ViT": False}
+    (axis,) = eclip_figures.towers(frame).axes
+    dots = [line for line in axis.lines if line.get_marker() == "o"]
+    assert len(dots) == len(frame)
+    hollow = [line for line in dots if line.get_markerfacecolor() == "white"]
+    assert len(hollow) == len(weak)
+    assert not eclip_figures.towers(frame[:0]).axes[0].get_yticklabels()
 
 
 # networks of the chapter, and its parameters
