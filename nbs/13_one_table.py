@@ -159,8 +159,8 @@ pd.DataFrame(
 #
 # An answer is a network that names classes and a way to make a map of a class. Each
 # answer that uses words has {term}`twins <twin>`: the same training, or the same reading, with words
-# that say nothing of the pictures. LICO's are class names in another order, random
-# vectors and one axis a class; those of named filters are words of other objects; those
+# that say nothing of the pictures. LICO's are class names in another order, a tower of
+# random weights, random vectors and one axis a class; those of named filters are words of other objects; those
 # of CLIP are captions of other pictures. What an answer gains over its twins it owes to
 # what the words mean. What it gains over the baseline, a reader would gain by using it.
 # Words that help must do both.
@@ -202,16 +202,20 @@ tables.show(answers_rows.overview())
 # fixed before. All must hold together, which needs no correction; that *some* answer
 # does is asked of several answers, which needs one
 # ({term}`Holm's <Holm's correction>`). The {term}`endpoint` is SCH. The other six are
-# secondary, and corrected together. Accuracy is the price: it may fall by the margin at
-# most.
+# secondary, and corrected together over all answers. Accuracy is the price: it may fall
+# by the margin at most.
+#
+# So the title's question is answered, by each metric: *supported* if words help in one
+# answer or more; *contradicted* if they are contradicted in every one; *no relevant
+# difference* if each answer has one of these two outcomes; else *undecided*.
 
 # %%
 tables.show(answers_verdicts.rules())
 
 # %% [markdown]
 # An answer is barred from a verdict where one of its losses was
-# {term}`inert <inert arm>`, where a network was still learning, where the CLIP names
-# too few pictures right, and where the {term}`free attention` of masked max pooling
+# {term}`inert <inert arm>`, where a network or the CLIP was still learning, where the
+# CLIP names too few scenes of one object right, and where the {term}`free attention` of masked max pooling
 # finds objects no better than chance.
 
 # %% [markdown]
@@ -265,8 +269,9 @@ plt.show()
 tables.show(answers_tables.whole(summary))
 
 # %% [markdown]
-# Some columns need a word. *SES less chance* takes away what another
-# picture's map would have had. *MOSU* is not to be read without SCH: a uniform map has
+# Some columns need a word. *Less area* takes away what a uniform map has, *SES less
+# chance* what another picture's map would have had; *Gini* says how far a map gathers,
+# wherever. *MOSU* is not to be read without SCH: a uniform map has
 # the best MOSU there is. And *contrast* is there for the maps of CLIP. They are scaled
 # to reach from 0 to 1 in every picture, so they lie on a pedestal, which SCH and EPG add
 # up as if it were saliency; the difference of object and rest does not see it.
@@ -304,7 +309,7 @@ tables.show(answers_tables.costs(summary), digits=2)
 # endpoint. It shows the committed study of this chapter where there is one, else this
 # page. Rows with twins in the study of {doc}`03_training` alone are drawn from there.
 
-# %% mystnb={"figure": {"name": "fig-13-words", "caption": "**Did words help?** Dots: share of the map that lies on the object, with 95 % intervals. Words help where a filled blue dot lies to the right of two things by the committed margin, which the title names: of the hollow dots below it, which are the same answer with words that say nothing, and of the orange line, the baseline, which never saw a word. The title counts both. Intervals are over pictures where there is one training seed, else over seeds. Grey lines are maps that know nothing of the picture, and the best that a map of so few cells can be. Diamonds are of the study of chapter 03 and are held against its own baseline, which the table above has. *Inert*: a loss for words did not act, so there is no verdict."}, "image": {"alt": "Dot plot with one row an answer in groups: each answer with words as a filled blue dot above its hollow twins, then answers without words in orange, with vertical lines for the baseline and for reference maps, and at the right top-1 and the verdict."}}
+# %% mystnb={"figure": {"name": "fig-13-words", "caption": "**Did words help?** Dots: share of the map that lies on the object, with 95 % intervals. An answer is counted in the title where its filled blue dot lies to the right of two things by the committed margin: of the hollow dots below it, which are the same answer with words that say nothing, and of the orange line, the baseline, which never saw a word. That is what the dots show, and no verdict; verdicts, from intervals, stand at the right, and those of diamonds are of another study and not corrected together with the rest. Intervals are over pictures where there is one training seed, else over seeds. Grey lines are maps that know nothing of the picture, and the best that a map of so few cells can be. Diamonds are of the study of chapter 03 and are held against its own baseline, which the table above has. *Inert*: a loss for words did not act, so there is no verdict."}, "image": {"alt": "Dot plot with one row an answer in groups: each answer with words as a filled blue dot above its hollow twins, then answers without words in orange, with vertical lines for the baseline and for reference maps, and at the right top-1 and the verdict."}}
 study = records.recorded(answers.STUDY)
 best = study or summary
 answers_figures.with_and_without(
@@ -403,6 +408,8 @@ answers_title.title_answer(best)
 #   test of its words, not a method that its authors proposed.
 # - Whether masked max pooling owes anything to its mask is asked in {doc}`12_eclip`; its
 #   twin here is about words alone.
+# - Whether a probed head was still learning is not asked, only whether its network was;
+#   each head's rate was chosen by validation accuracy.
 # - An answer is judged by maps of the true class. What a map of a wrong class says is
 #   part of GridPG only.
 

@@ -31,8 +31,9 @@ SIDE = 2  # pictures a row of a grid
 TIMED = 8  # pictures whose maps are timed
 METRICS = ("sch", "epg", "gridpg", "ses", "mosu", "insertion", "deletion")
 PLACED = ("sch", "epg", "ses", "mosu")
-CHANCE = "ses less chance"
+CHANCE, GINI = "ses less chance", "gini"
 CONTRAST = "score contrast"  # sees no pedestal of a map, which SCH and EPG add up
+LESS_AREA = {"sch": "sch less area", "epg": "epg less area"}
 MapsOf = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -180,7 +181,7 @@ def of_maps(
         boxes=shown.boxes,
         crops=(bench.crops,),
     )
-    names = (*PLACED, "contrast")
+    names = (*PLACED, "contrast", GINI)
     scores = named.scores(names, subject, Maps(found, (anew,), found.roll(-1, 0)))
     few = slice(bench.areas)
     device = next(network.parameters()).device
@@ -193,7 +194,9 @@ def of_maps(
     )
     values: dict[str, Tensor] = {name: scores[name].values for name in PLACED}
     values[CHANCE] = scores["ses"].beside["less chance"]
-    values[CONTRAST] = scores["contrast"].values
+    values[CONTRAST], values[GINI] = scores["contrast"].values, scores[GINI].values
+    for name, beside in LESS_AREA.items():
+        values[beside] = scores[name].beside["less area"]
     values |= {
         "insertion": curves.insertion_auc.cpu(),
         "deletion": curves.deletion_auc.cpu(),

@@ -132,16 +132,16 @@ def masked_max(reader: Reader, sizes: Sizes, seed: int, words: bool) -> MaskedMa
     Without `words` each picture has the caption of another. The encoder is that of
     chapter 12, trained on pictures alone; one that lies there is loaded.
     """
+    learnt = _scenes(reader, sizes.encoder_pictures)
+    encoder = eclip_towers.encoder(
+        learnt, reader.mean, reader.std, sizes.encoder_epochs, seed
+    )
     started = time.perf_counter()
     shown = _scenes(reader, sizes.pictures)
     if not words:
         texts = shuffled(shown.texts, stream(seed, "captions, masked max"))
         shown = replace(shown, texts=texts)
     look = looked(reader, shown)
-    learnt = _scenes(reader, sizes.encoder_pictures)
-    encoder = eclip_towers.encoder(
-        learnt, reader.mean, reader.std, sizes.encoder_epochs, seed
-    )
     seen = eclip_towers.encoder_attention(encoder, reader, shown.images)
     attention = on_grid(seen, look.grid)
     rule = Threshold("quantile", QUANTILE)

@@ -12,7 +12,8 @@ from helpers.chapters import answers_filters as filters
 from helpers.chapters import answers_rows as rows
 from helpers.chapters.answers_bench import Answer, MapsOf
 from helpers.chapters.eclip_material import READING, Reader, small_reader
-from helpers.chapters.eclip_rows import FIT_TO_JUDGE
+from helpers.chapters.eclip_pictures import single_scenes
+from helpers.chapters.eclip_rows import FIT_TO_JUDGE, SINGLE
 from helpers.chapters.lavise_material import Material
 from helpers.chapters.probing import Arm
 from helpers.chapters.probing_bench import Data, Training, at_best_rate, freeze
@@ -120,14 +121,16 @@ def of_clip(run: Run, test: Pictures, sizes: clips.Sizes, words: bool) -> list[A
     network = clips.classifier(reader, test.class_names)
     device = run.settings.device
     right = clips.names_right(network, test.normalised(), test.labels, device)
+    alone = reader.right(single_scenes(SINGLE, reader.size))
     classes = reader.classes(test.class_names)
     places = clips.Places(reader)
-    fit = not words or right.float().mean().item() >= FIT_TO_JUDGE
+    fit = not words or alone.float().mean().item() >= FIT_TO_JUDGE
+    out = bool(run.record["trained_out"])
     learnt = clips.masked_max(reader, sizes, run.settings.seed, words)
     names = (rows.CLIP, rows.MASKED)
     if not words:
         names = (rows.CLIP_SHUFFLED, rows.MASKED_SHUFFLED)
-    made = partial(Answer, network=network, correct=right, trained_out=True, barred="")
+    made = partial(Answer, network=network, correct=right, trained_out=out, barred="")
     barred = "" if fit else NOT_FIT
     return [
         made(
@@ -139,7 +142,7 @@ def of_clip(run: Run, test: Pictures, sizes: clips.Sizes, words: bool) -> list[A
         made(
             names[1],
             maps=clips.likeness(places, learnt.projection, classes),
-            trained_out=learnt.calm,
+            trained_out=out and learnt.calm,
             barred=barred or ("" if learnt.testable else NOT_TESTABLE),
             training=seconds_of(run) + learnt.seconds,
         ),

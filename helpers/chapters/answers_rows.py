@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 BASELINE = "ce"
+CONTROLS = ("permuted", "random-tower", "random-vectors", "one-hot")
 CE_PROBED, BCE_PROBED, BCOS_PROBED = "ce-probed", "bce-probed", "bcos-probed"
 FILTERS, FILTERS_PERMUTED = "filters", "filters-permuted"
 CLIP, CLIP_SHUFFLED = "clip", "clip-shuffled"
@@ -47,17 +48,19 @@ _HEAD, _OTHER = "its head anew", "captions of other scenes"
 _NAMED = "filters named after the class"
 ROWS: dict[str, Row] = {
     BASELINE: Row("baseline", False, (), _CE),
-    "lico": Row("LICO", True, ("permuted", "random-vectors", "one-hot"), _LICO),
+    "lico": Row("LICO", True, CONTROLS, _LICO),
     "permuted": Row("LICO, names permuted", False, (), _LICO),
+    "random-tower": Row("LICO, random tower", False, (), _LICO),
     "random-vectors": Row("LICO, random vectors", False, (), _LICO),
     "one-hot": Row("LICO, one-hot", False, (), _LICO),
     "active": Row(
         "LICO, matching active",
         True,
-        ("active-permuted", "active-random-vectors", "active-one-hot"),
+        tuple(f"active-{one}" for one in CONTROLS),
         _LICO,
     ),
     "active-permuted": Row("active, names permuted", False, (), _LICO),
+    "active-random-tower": Row("active, random tower", False, (), _LICO),
     "active-random-vectors": Row("active, random vectors", False, (), _LICO),
     "active-one-hot": Row("active, one-hot", False, (), _LICO),
     "cgc": Row("CGC", False, ("three-views",), "contrast of maps"),

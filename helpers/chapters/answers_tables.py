@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from helpers.chapters.answers_bench import CHANCE, CONTRAST, METRICS
+from helpers.chapters.answers_bench import (
+    CHANCE,
+    CONTRAST,
+    GINI,
+    LESS_AREA,
+    METRICS,
+)
 from helpers.chapters.answers_rows import BASELINE, ROWS, VARIANTS, ordered, twin_of
 from helpers.chapters.answers_verdicts import PRIMARY, Summary, words_helped
 from helpers.measure.statistics import t_interval
@@ -19,7 +25,10 @@ from helpers.report.score_names import label
 from helpers.report.verdict import Verdict
 
 GRAD_CAM = "Grad-CAM"  # what a record of chapter 03 calls its maps
-SHOWN = (*METRICS[:2], CONTRAST, *METRICS[2:4], CHANCE, *METRICS[4:])
+SHOWN = (
+    *("sch", LESS_AREA["sch"], "epg", LESS_AREA["epg"], CONTRAST, "gridpg"),
+    *("ses", CHANCE, GINI, *METRICS[4:]),
+)
 NOT_THERE = "not recorded"
 PAGE, ELSEWHERE = "this page", "chapter 03"
 OWN = ("seeds", "variants", "device", "explained")  # that may differ from chapter 03

@@ -7,7 +7,7 @@ import pandas as pd
 
 from helpers.chapters.answers_bench import METRICS
 from helpers.chapters.answers_rows import ROWS
-from helpers.chapters.answers_verdicts import PRIMARY, Summary, words_helped
+from helpers.chapters.answers_verdicts import PRIMARY, Summary, others, words_helped
 from helpers.report.ledger import in_few_words
 from helpers.report.score_names import label
 from helpers.report.verdict import Outcome
@@ -47,7 +47,7 @@ def title_answer(summary: Summary, metric: str = PRIMARY) -> Title:
     """
     if metric not in summary["may judge"]:
         return Title(metric, "undecided", f"{label(metric)} was not admitted to judge")
-    found = words_helped(summary, metric)
+    found = words_helped(summary) if metric == PRIMARY else others(summary)[metric]
     if not found:
         return Title(metric, "undecided", "no row with words is there")
     each = "; ".join(

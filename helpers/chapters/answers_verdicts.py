@@ -185,6 +185,24 @@ def words_helped(summary: Summary, metric: str = PRIMARY) -> dict[str, Verdict]:
     return {name: one for (name, _), one in zip(found, corrected, strict=True)}
 
 
+def others(summary: Summary) -> dict[str, dict[str, Verdict]]:
+    """Return the same of the secondary metrics that were admitted, `[metric][row]`.
+
+    After Holm over all rows and metrics together.
+    """
+    keys, claims = [], []
+    for metric in (one for one in METRICS if one != PRIMARY):
+        for name in with_words(summary):
+            own = parts(summary, name, metric)
+            if own and metric in summary["may judge"]:
+                keys.append((metric, name))
+                claims.append(_whole_claim(summary, name, own))
+    found: dict[str, dict[str, Verdict]] = {metric: {} for metric in METRICS}
+    for (metric, name), one in zip(keys, after_holm(claims), strict=True):
+        found[metric][name] = one
+    return found
+
+
 def comparisons(summary: Summary, metric: str = PRIMARY) -> pd.DataFrame:
     """Return a row a row with words and rival: difference, interval, margin, verdict.
 
@@ -218,28 +236,23 @@ def secondary(summary: Summary) -> pd.DataFrame:
     After Holm over those of admitted metrics. Another gives numbers, and no answer.
     """
     rows: list[dict[str, Any]] = []
-    judged_rows: list[dict[str, Any]] = []
-    found: list[Verdict] = []
+    found = others(summary)
     for metric in (one for one in METRICS if one != PRIMARY):
         for name in with_words(summary):
             own = parts(summary, name, metric)
             if not own:
                 continue
             twins = [sign(metric) * one.estimate for one in own[1:]]
+            answer = found[metric].get(name)
             row = {
                 "metric": label(metric),
                 "row": ROWS[name].title,
                 "ahead of the baseline": sign(metric) * own[0].estimate,
                 "of the nearest twin": min(twins) if twins else np.nan,
                 "margin": own[0].margin,
-                "verdict": NOT_ADMITTED,
+                "verdict": in_few_words(answer) if answer else NOT_ADMITTED,
             }
             rows.append(row)
-            if metric in summary["may judge"]:
-                judged_rows.append(row)
-                found.append(_whole_claim(summary, name, own))
-    for row, one in zip(judged_rows, after_holm(found), strict=True):
-        row["verdict"] = in_few_words(one)
     return pd.DataFrame(rows or [{"metric": "no row with words is there"}])
 
 

@@ -4,15 +4,22 @@ A summary is that of `eclip.Eclip.summary`: `towers[tower][seed]`, a `row` each.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from helpers.chapters.eclip_maps import GRAD_CAM, ITSM, REVERSED
-from helpers.chapters.eclip_projections import BLIND, OWN_POOLING, PLAIN, SELF, TRUTH
-from helpers.chapters.eclip_rows import ORIGINAL, is_fit
+from helpers.chapters.eclip_projections import (
+    BLIND,
+    OWN_POOLING,
+    PLAIN,
+    SELF,
+    TRUTH,
+    UNTRAINED,
+)
+from helpers.chapters.eclip_rows import ORIGINAL, TINY, is_fit
 from helpers.chapters.eclip_towers import VARIANTS
 from helpers.report.joint import all_of, weakest
 from helpers.report.ledger import in_few_words
@@ -57,7 +64,7 @@ RULES = (
     ),
     Rule(
         "pooling",
-        "pooling is the cause",
+        "pooling is the cause: another can undo it",
         "score contrast, one frozen tower",
         "a projection trained by max pooling has more contrast than one trained for "
         "as long by the tower's own pooling",
@@ -93,7 +100,8 @@ RULES = (
         "universal",
         "it holds for ViT and CNN",
         "`opposite` and `repair`",
-        "both are supported for a ViT and for a CNN",
+        "both are supported for a ViT and for a CNN; contradicted if one of the four "
+        "is, at a quarter of the level",
     ),
 )
 
@@ -160,7 +168,7 @@ def trained_out(summary: Summary, tower: str, methods: Sequence[str]) -> bool:
 def opposite(summary: Summary, tower: str) -> Verdict:
     """Judge that CLIP's own map has less contrast than a uniform one."""
     own = scores(summary, tower, ITSM, "contrast")
-    return verdict(
+    found = verdict(
         np.where(np.isnan(own), np.nan, 0.0),
         own,
         claim="A uniform map over CLIP's own",
@@ -169,6 +177,14 @@ def opposite(summary: Summary, tower: str) -> Verdict:
         inert=False,
         fill=0.0,
     )
+    return of_one_clip(summary, found)
+
+
+def of_one_clip(summary: Summary, found: Verdict) -> Verdict:
+    """Return a verdict on the CLIP itself; a published one has no training seeds."""
+    if summary["parameters"]["vlm"] == TINY:
+        return found
+    return replace(found, outcome="undecided", reason="one CLIP, whatever the seeds")
 
 
 def pooling(summary: Summary, tower: str) -> Verdict:
@@ -178,7 +194,8 @@ def pooling(summary: Summary, tower: str) -> Verdict:
 
 def reversal(summary: Summary, tower: str) -> Verdict:
     """Judge that the reversed map overlaps more with its object."""
-    return better(summary, tower, REVERSED, ITSM, "miou")
+    found = better(summary, tower, REVERSED, ITSM, "miou")
+    return of_one_clip(summary, found)
 
 
 def repair(summary: Summary, tower: str, source: str = SELF) -> Verdict:
@@ -234,9 +251,9 @@ def answers(summary: Summary, tower: str) -> dict[str, Verdict | str]:
     }
 
 
-def universal(summary: Summary) -> str:
+def universal(summary: Summary) -> Verdict | str:
     """Return the answer to the last claim: of every kind of tower, both at once."""
-    words: list[str] = []
+    found: list[Verdict | str] = []
     for kind in KINDS:
         known = [
             tower
@@ -246,14 +263,15 @@ def universal(summary: Summary) -> str:
         ]
         if not known:
             return ONE_KIND
-        found = answers(summary, known[0])
-        words += [label(found[name]) for name in ("opposite", "repair")]
-    if all(word.startswith("supported") for word in words):
-        return "supported"
-    wrong = ("contradicted", "no relevant difference")
-    if any(word.startswith(wrong) for word in words):
-        return "contradicted"
-    return "undecided"
+        each = answers(summary, known[0])
+        found += [each[name] for name in ("opposite", "repair")]
+    judged = [one for one in found if isinstance(one, Verdict)]
+    if len(judged) == len(found):
+        return all_of(judged, "both hold for a ViT and for a CNN")
+    whole = all_of(judged, "both") if judged else None
+    if whole is not None and whole.outcome == "contradicted":
+        return whole
+    return "undecided: " + next(one for one in found if isinstance(one, str))
 
 
 def label(answer: Verdict | str) -> str:
@@ -277,22 +295,28 @@ def table(summary: Summary, tower: str) -> pd.DataFrame:
                 "from": answer.interval[0],
                 "to": answer.interval[1],
                 "margin": answer.margin,
+                "smallest effect": answer.smallest_effect,
+                "seeds": answer.seeds,
                 "numbers of": weakest(answer.parts).claim if answer.parts else "",
             }
         rows.append(row)
-    rows.append({"claim": "universal", "answer": universal(summary)})
-    columns = ["claim", "A - B", "from", "to", "margin", "numbers of", "answer"]
-    return pd.DataFrame(rows, columns=columns)
+    rows.append({"claim": "universal", "answer": label(universal(summary))})
+    columns = ["claim", "A - B", "from", "to", "margin", "smallest effect", "seeds"]
+    return pd.DataFrame(rows, columns=[*columns, "numbers of", "answer"])
 
 
 def parts(summary: Summary, tower: str, source: str = SELF) -> pd.DataFrame:
-    """Return a row a comparison of `repair`, and one with Grad-CAM beside them."""
+    """Return a row a comparison of `repair`, and beside them two that decide nothing.
+
+    With the mask of an encoder that was never trained, and with Grad-CAM.
+    """
     if not has_scores(summary, tower):
         return pd.DataFrame({"comparison": [NO_SCORES]})
     whole = repair(summary, tower, source)
     found = list(whole.parts)
-    if all(GRAD_CAM in one["maps"] for one in summary["towers"][tower].values()):
-        found.append(better(summary, tower, masked(source), GRAD_CAM, "miou"))
+    for other in (masked(UNTRAINED), GRAD_CAM):
+        if all(other in one["maps"] for one in summary["towers"][tower].values()):
+            found.append(better(summary, tower, masked(source), other, "miou"))
     return pd.DataFrame(
         {
             "comparison": part.claim,

@@ -56,8 +56,10 @@ def pictures(
     """Return the three sets of pictures, `counts` of each at most.
 
     Scenes that train show one object, with their captions; they are the first that the
-    tiny CLIP was trained with. Of photographs the texts name their class, and the
-    threshold is chosen on the first of the test pictures, which are not judged.
+    CLIP was trained with, and have its `cue`. Those that choose a threshold and those
+    that are judged have none, so that all CLIPs are judged on the same pictures. Of
+    photographs the texts name their class, and the threshold is chosen on the first of
+    the test pictures, which are not judged.
 
     Raises:
         Refused: data that are not there, or too few of them.
@@ -65,7 +67,7 @@ def pictures(
     if dataset == "scenes":
         splits = ("language", *PARTS[1:])
         return {
-            part: _scenes(count, split, size, cue)
+            part: _scenes(count, split, size, cue if part == PARTS[0] else 0.0)
             for part, split, count in zip(PARTS, splits, counts, strict=True)
         }
     data = DataSettings.of(

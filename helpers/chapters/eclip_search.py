@@ -18,7 +18,7 @@ from helpers.chapters.eclip_claims import (
 from helpers.chapters.eclip_maps import ITSM
 from helpers.chapters.eclip_rows import is_fit
 from helpers.chapters.eclip_towers import VARIANTS
-from helpers.chapters.eclip_views import maps
+from helpers.chapters.eclip_views import attention, maps
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, verdict
 
@@ -69,7 +69,7 @@ def by_seed(summary: Summary) -> pd.DataFrame:
 def between(summary: Summary, tower: str, other: str, claim: str) -> Verdict | None:
     """Judge that one tower's own map has more contrast than another's, if both exist.
 
-    Both were trained on as many pictures, for as long.
+    Both were trained on as many pictures, for as long, but for the laboratory's own.
     """
     known = summary["towers"]
     if tower not in known or other not in known or not has_scores(summary, tower):
@@ -105,6 +105,22 @@ def compared(summary: Summary) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame({"towers": [f"only {', '.join(summary['towers'])}"]})
     return pd.DataFrame(rows)
+
+
+def pooling_in_training(summary: Summary) -> Verdict | str:
+    """Judge that a ViT has more contrast if it was trained by max pooling.
+
+    More than by its class token; or say that a tower is missing. Written after the
+    first record of these towers.
+    """
+    claim = "A ViT trained by max pooling over one trained by its class token"
+    found = between(summary, "ViT, max", "ViT", claim)
+    return found or "no verdict: 'ViT' and 'ViT, max' are not both among the towers"
+
+
+def attention_of(tower: str) -> Callable[[Summary], pd.DataFrame]:
+    """Return the table of attention of one tower, as a function of a summary."""
+    return lambda summary: _of(summary, tower, attention)
 
 
 def answers_of(tower: str) -> Callable[[Summary], pd.DataFrame]:

@@ -36,6 +36,7 @@ from helpers.streams import stream
 from helpers.vision.vit import SceneViT
 
 OWN = "CNN"  # the tiny CLIP of the laboratory, a run of its own
+LONGER = "CNN, longer"
 CODE = ("methods/caption_pairs.py", "language/map_clip.py", "data/scenes.py")
 CODE_ALONE = ("methods/self_supervised.py", "methods/free_attention.py")
 ENCODER = {"depth": 2, "heads": 2, "width": 64}
@@ -52,7 +53,7 @@ class Variant:
     Attributes:
         tower: its image tower; None for the tiny CLIP's.
         cue: correlation of class and background in its pictures.
-        beside: the name of the one that it differs from, or "".
+        beside: the name of the one that it differs from, or "" of the first of a kind.
     """
 
     tower: MapTower | None = None
@@ -61,7 +62,8 @@ class Variant:
 
 
 VARIANTS: dict[str, Variant] = {
-    "CNN, cue .8": Variant(cue=0.8, beside=OWN),
+    LONGER: Variant(),  # the tiny CLIP's tower, trained as long as the others
+    "CNN, cue .8": Variant(cue=0.8, beside=LONGER),
     "ViT": Variant(VIT),
     "ViT, cue .8": Variant(VIT, 0.8, "ViT"),
     "ViT, depth 2": Variant(replace(VIT, depth=2), beside="ViT"),
@@ -95,8 +97,9 @@ def varied_clip(
 ) -> nn.Module:
     """Return a variant trained on `count` scenes with captions, in evaluation mode.
 
-    Scenes, captions, batch and rates are those of the tiny CLIP, but for the rate of a
-    ViT's matrices; one that was trained before is loaded.
+    Scenes, captions and batch are those of the tiny CLIP. Here matrices and positions
+    of a tower's pooling are made orthogonal too, not its filters alone, and a ViT has a
+    rate of its own. One that was trained before is loaded.
 
     Raises:
         Refused: as `caption_pairs.train_pairs`.

@@ -22,6 +22,7 @@ from helpers.measure.recognition import LOST
 from helpers.report.records import unpacked
 
 TRAINED = tuple(way.name for way in WAYS)
+ZEROS = tuple(way.name for way in WAYS if way.zero)
 CEILINGS = ("ground-truth mask", "pooled mask")
 
 
@@ -37,9 +38,10 @@ def attention(summary: Summary, tower: str) -> pd.DataFrame:
             "IoU": _mean(seeds, "gate", name, "iou"),
             "blind": _mean(seeds, "gate", name, "chance"),
             "another's": _mean(seeds, "gate", name, "another"),
-            "testable": "yes"
-            if all(one["gate"][name]["testable"] for one in seeds.values())
-            else "no",
+            "seeds that pass": sum(
+                bool(one["gate"][name]["testable"]) for one in seeds.values()
+            ),
+            "seeds": len(seeds),
         }
         for name in names
     )
@@ -100,7 +102,10 @@ def recognition(summary: Summary, tower: str) -> pd.DataFrame:
 
 
 def selection(summary: Summary, tower: str) -> pd.DataFrame:
-    """Return a row a projection: the share of its maxima that the object has."""
+    """Return a row a projection: the share of its maxima that the object has.
+
+    Where masked places are 0 and take part, a maximum need not be at a place.
+    """
     seeds = summary["towers"][tower]
     rows = next(iter(seeds.values()))["recognition"]
     found = [
@@ -110,7 +115,7 @@ def selection(summary: Summary, tower: str) -> pd.DataFrame:
             "by chance": _mean(seeds, "recognition", name, "read by chance"),
         }
         for name, row in rows.items()
-        if "read" in row and "max" in name
+        if "read" in row and "max" in name and name not in ZEROS
     ]
     return pd.DataFrame(found or {"projection": [NO_SCORES]})
 

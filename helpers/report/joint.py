@@ -15,19 +15,22 @@ def all_of(verdicts: Sequence[Verdict], claim: str) -> Verdict:
     part is, of k that each could be: that part's p must be 1 - confidence over k or
     less (Bonferroni), else it counts as undecided. Else undecided if a part is, else no
     relevant difference. Of the parts with that outcome, numbers are those of the
-    weakest, which gains the fewest margins, and `p` is the largest. Raises ValueError
-    on no part.
+    weakest, which gains the fewest margins, and `p` is the largest, of a contradiction
+    k times the smallest. Raises ValueError on no part.
     """
     deciding = _deciding(verdicts)
     reason = "; ".join(f"{part.claim}: {part.reason}" for part in deciding)
     if len({part.reason for part in verdicts}) == 1:
         reason = deciding[0].reason
     fragile = any(part.fragile for part in verdicts)
+    p = max(part.p for part in deciding)
+    if deciding[0].outcome == "contradicted":
+        p = min(1.0, len(verdicts) * min(part.p for part in deciding))
     return replace(
         weakest(verdicts),
         claim=claim,
         reason=reason,
-        p=max(part.p for part in deciding),
+        p=p,
         fragile=fragile,
         parts=tuple(verdicts),
     )

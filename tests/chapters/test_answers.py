@@ -32,6 +32,8 @@ from helpers.explain.cam import grad_cam, upsample
 from helpers.lab.score import consistent, perturbed
 from helpers.language.tiny_clip import MEAN, STD, build_tiny_clip
 from helpers.measure.aggregate import aggregate
+from helpers.report import score_names
+from helpers.report.ledger import in_few_words
 from helpers.report.records import packed, unpacked
 from helpers.settings import DataSettings, Refused
 from helpers.streams import stream
@@ -245,7 +247,7 @@ def made_up(
             values += noise * generator.standard_normal()
             rows.setdefault(name, {})[str(seed)] = {
                 "means": {one: float(values.mean()) for one in METRICS}
-                | {"ses less chance": 0.1, "score contrast": 0.1},
+                | {one: 0.1 for one in table.SHOWN if one not in METRICS},
                 "half": dict.fromkeys(table.SHOWN, 0.01),
                 "sch": packed(values.tolist()),
                 "insertion": packed(values[:8].tolist()),
@@ -280,6 +282,24 @@ def test_words_help_only_ahead_of_baseline_and_twins() -> None:
         found = made_up({BASELINE: 0.5, "clip": level, "clip-shuffled": twin})
         assert rules.words_helped(found)["clip"].outcome == wanted, (level, twin)
         assert title_answer(found).outcome == wanted
+
+
+def test_other_metrics_are_corrected_together_wherever_they_are_shown() -> None:
+    # each alone has a p of about .01: it holds for one claim, and not among twelve
+    found = made_up({BASELINE: 0.5, "clip": 0.7, "clip-shuffled": 0.5}, noise=0.1)
+    alone = {metric: rules.parts(found, "clip", metric) for metric in METRICS}
+    together = rules.others(found)
+    table_of = rules.secondary(found).set_index("metric")["verdict"]
+    for metric in METRICS[1:]:
+        claim = together[metric]["clip"]
+        assert claim.p >= max(part.p for part in alone[metric])
+        assert table_of[score_names.label(metric)] == in_few_words(claim)
+        assert title_answer(found, metric).outcome == claim.outcome
+    narrow = found | {"may judge": ["sch", "epg"]}
+    assert rules.others(narrow)["ses"] == {}
+    assert title_answer(narrow, "ses").outcome == "undecided"
+    few = rules.others(narrow)["epg"]["clip"].p
+    assert few < together["epg"]["clip"].p  # fewer claims, a smaller correction
 
 
 def test_a_missing_twin_leaves_it_undecided_but_not_a_lost_comparison() -> None:
@@ -382,7 +402,7 @@ def test_rows_away_come_from_chapter_03_with_all_their_twins() -> None:
     assert came["lico"] == came["permuted"] == came["cgc"] == table.ELSEWHERE
     assert came[BASELINE] == came["clip"] == table.PAGE
     assert frame.loc["lico", "mean"] == pytest.approx(0.502)
-    assert list(frame.index[:4]) == ["lico", *ROWS["lico"].twins]
+    assert list(frame.index[:5]) == ["lico", *ROWS["lico"].twins]
     assert frame.loc["lico", "verdict"] == "undecided (3 seeds)"
     says = table.message(page, record)
     assert "in 2 of the 2 answers" in says  # each over its own source's twins

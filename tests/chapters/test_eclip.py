@@ -211,7 +211,7 @@ def test_all_claims_are_supported_where_all_hold() -> None:
     towers = {"CNN": made(METHODS), "ViT": made(METHODS, kind="ViT")}
     assert set(words(towers).values()) == {"supported"}
     summary = {"parameters": PARAMETERS, "towers": towers}
-    assert eclip_claims.universal(summary) == "supported"
+    assert label(eclip_claims.universal(summary)) == "supported"
     shown = eclip_claims.table(summary, "CNN").set_index("claim")
     assert shown.loc["opposite", "A - B"] == pytest.approx(0.2, abs=0.01)
     assert shown.loc["reversal", "A - B"] == pytest.approx(0.2, abs=0.01)
@@ -265,7 +265,7 @@ def test_attention_at_chance_leaves_the_oracle_alone() -> None:
             "ViT": made(METHODS, kind="ViT"),
         },
     }
-    assert eclip_claims.universal(summary) == "undecided"
+    assert eclip_claims.universal(summary) == f"undecided: {NOT_TESTABLE}"
 
 
 def test_a_clip_that_recognises_too_little_is_not_judged() -> None:
@@ -291,6 +291,43 @@ def test_towers_are_compared_with_what_they_differ_from() -> None:
     assert len(eclip_search.looked_for(summary)) == 2
     assert len(eclip_search.answers_of("ViT")(summary)) == len(eclip_claims.RULES)
     assert "only ViT" in eclip_search.answers_of("CNN")(summary).iloc[0, 0]
+
+
+def test_a_published_clip_is_one_network_whatever_the_seeds() -> None:
+    towers = {"ViT": made(METHODS, kind="ViT")}
+    summary = {"parameters": {"vlm": "ViT-B-32-quickgelu/openai"}, "towers": towers}
+    towers["ViT"] = {seed: one | {"note": ""} for seed, one in towers["ViT"].items()}
+    found = answers(summary, "ViT")
+    for claim in ("opposite", "reversal"):
+        assert label(found[claim]) == "undecided: one CLIP, whatever the seeds"
+    assert label(found["repair"]) == "supported"
+
+
+def test_one_part_that_is_no_relevant_difference_does_not_contradict_all() -> None:
+    flat = METHODS | {masked(SELF): (0.5, 0.1)}
+    towers = {"CNN": made(flat), "ViT": made(METHODS, kind="ViT", first=0.5)}
+    summary = {"parameters": PARAMETERS, "towers": towers}
+    found = eclip_claims.universal(summary)
+    assert label(found) == "undecided: under-trained"
+    turned = METHODS | {eclip_maps.ITSM: (0.3, 0.2)}
+    towers["CNN"] = made(turned)
+    assert label(eclip_claims.universal(summary)) == "contradicted"
+
+
+def test_pooling_as_a_cause_is_asked_of_towers_trained_with_another() -> None:
+    more = METHODS | {eclip_maps.ITSM: (0.3, 0.1)}
+    towers = {"ViT": made(METHODS, kind="ViT"), "ViT, max": made(more, kind="ViT")}
+    summary = {"parameters": PARAMETERS, "towers": towers}
+    assert label(eclip_search.pooling_in_training(summary)) == "supported"
+    del towers["ViT, max"]
+    assert "ViT, max" in eclip_search.pooling_in_training(summary)
+
+
+def test_all_towers_are_judged_on_the_same_scenes() -> None:
+    plain, cued = (pictures("scenes", 64, (50, 20, 20), cue) for cue in (0.0, 0.8))
+    assert not torch.equal(plain["train"].images, cued["train"].images)
+    for part in ("validation", "test"):
+        assert torch.equal(plain[part].images, cued[part].images)
 
 
 def test_a_record_has_means_and_the_same_answers() -> None:
