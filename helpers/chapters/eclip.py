@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, field_validator
 
 from helpers.chapters import eclip_projections, eclip_towers
 from helpers.chapters.chapter import Chapter
+from helpers.chapters.eclip_kept import kept_numbers
 from helpers.chapters.eclip_material import (
     QUANTILE,
     RATE,
@@ -167,13 +168,32 @@ class Eclip(Chapter):
         fits = eclip_projections.fitted(clip, free, how, self.seeds[place])
         return Bench(clip, free, how, fits)
 
+    def numbers(
+        self, arms: Mapping[str, list[Run]], name: str, place: int
+    ) -> dict[str, Any]:
+        """Return what a record has of one CLIP; of scenes it is kept.
+
+        So a study of many towers goes on where it was stopped.
+        """
+
+        def computed() -> dict[str, Any]:
+            return for_record(row(self.look(arms, name, place)))
+
+        if self.vlm != TINY or self.dataset != "scenes":
+            return computed()
+        settings = self.model_dump(exclude={"seeds", "towers"})
+        settings |= {"tower": name, "seed": self.seeds[place]}
+        if name == OWN:
+            settings["run"] = arms[OWN][place].folder.name
+        return kept_numbers(settings, ("chapters/eclip.py",), computed)
+
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
         """Return what the claims need, `[tower][seed]`, scores as means of a seed."""
         return {
             "parameters": self.model_dump(),
             "towers": {
                 name: {
-                    str(seed): for_record(row(self.look(arms, name, place)))
+                    str(seed): self.numbers(arms, name, place)
                     for place, seed in enumerate(self.seeds)
                 }
                 for name in self.names()

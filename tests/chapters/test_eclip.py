@@ -18,6 +18,7 @@ from helpers.chapters import (
 )
 from helpers.chapters.eclip import Eclip
 from helpers.chapters.eclip_claims import NOT_TESTABLE, ONE_KIND, answers, label, masked
+from helpers.chapters.eclip_kept import kept_numbers
 from helpers.chapters.eclip_material import Reader, clip_of, small_reader
 from helpers.chapters.eclip_pictures import pictures
 from helpers.chapters.eclip_projections import (
@@ -361,6 +362,29 @@ def test_the_figure_of_towers_has_a_dot_a_seed_and_a_hollow_one_where_unfit() ->
     hollow = [line for line in dots if line.get_markerfacecolor() == "white"]
     assert len(hollow) == len(weak)
     assert not eclip_figures.towers(frame[:0]).axes[0].get_yticklabels()
+
+
+def test_numbers_are_computed_once_for_the_same_settings_and_code(home) -> None:
+    asked: list[int] = []
+
+    def compute() -> dict:
+        asked.append(1)
+        return {"zero-shot": 0.5, "maps": {"ITSM": {"iou": "1 2"}}, "note": None}
+
+    code = ("chapters/eclip_kept.py",)
+    one = kept_numbers({"seed": 1}, code, compute)
+    assert kept_numbers({"seed": 1}, code, compute) == one == compute()
+    assert len(asked) == 2
+    kept_numbers({"seed": 2}, code, compute)
+    kept_numbers({"seed": 1}, ("paths.py", *code, "chapters/eclip_rows.py"), compute)
+    assert len(asked) == 4
+
+    def broken() -> dict:
+        return {"zero-shot": float("nan")}
+
+    with pytest.raises(ValueError, match="JSON"):
+        kept_numbers({"seed": 3}, code, broken)
+    assert kept_numbers({"seed": 3}, code, compute) == one
 
 
 # networks of the chapter, and its parameters
