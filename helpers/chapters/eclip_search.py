@@ -1,6 +1,7 @@
 """Where chapter 12 looks for the effect: towers that differ in one thing each."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def between(summary: Summary, tower: str, other: str, claim: str) -> Verdict | N
     known = summary["towers"]
     if tower not in known or other not in known or not has_scores(summary, tower):
         return None
-    return verdict(
+    found = verdict(
         scores(summary, tower, ITSM, "contrast"),
         scores(summary, other, ITSM, "contrast"),
         claim=claim,
@@ -83,6 +84,10 @@ def between(summary: Summary, tower: str, other: str, claim: str) -> Verdict | N
         inert=False,
         fill=0.0,
     )
+    if found.all_pictures > 1:
+        return found
+    count = summary["parameters"]["test_pictures"]  # of which a record has the mean
+    return replace(found, pictures=count, all_pictures=count)
 
 
 def compared(summary: Summary) -> pd.DataFrame:

@@ -320,6 +320,14 @@ def test_pooling_as_a_cause_is_asked_of_towers_trained_with_another() -> None:
     towers = {"ViT": made(METHODS, kind="ViT"), "ViT, max": made(more, kind="ViT")}
     summary = {"parameters": PARAMETERS, "towers": towers}
     assert label(eclip_search.pooling_in_training(summary)) == "supported"
+    short = {
+        tower: {seed: for_record(one) for seed, one in rows.items()}
+        for tower, rows in towers.items()
+    }
+    kept = {"parameters": PARAMETERS | {"test_pictures": 40}, "towers": short}
+    found = eclip_search.pooling_in_training(kept)
+    assert isinstance(found, Verdict)
+    assert (found.pictures, found.all_pictures) == (40, 40)
     del towers["ViT, max"]
     assert "ViT, max" in eclip_search.pooling_in_training(summary)
 
