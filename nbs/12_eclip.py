@@ -405,9 +405,10 @@ tables.show(eclip_claims.parts(summary, name))
 
 # %%
 print(records.other_parameters(summary, study))
-
-# %%
 tables.show(records.of(study, eclip_search.looked_for))
+
+# %% [markdown]
+# The same, seed by seed:
 
 # %% mystnb={"figure": {"name": "fig-12-towers", "caption": "**Where the effect was looked for.** Score contrast of CLIP's own map: of the committed study, a dot a training seed, or of this page where there is no study. Left of 0 the map is higher off its object than on it. Those of the study saw as many captions, as often; a name says what is different: the kind of network, the correlation of object and background, the depth, what pools the tokens (a ViT's class token if nothing is said)."}, "image": {"alt": "Dot plot with one row a tower, dots for training seeds around a vertical line at zero, with mean and interval below each row."}}
 eclip_figures.towers(eclip_search.by_seed(study or summary))

@@ -80,7 +80,7 @@ def whole(summary: Summary) -> pd.DataFrame:
 def _line(
     title: str, words: str, runs: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    row: dict[str, Any] = {"row": title, "words": words, "seeds": str(len(runs))}
+    row: dict[str, Any] = {"row": title, "words": words}
     row |= {label(score): level(runs, score).text for score in SHOWN}
     empty = sum(run["empty"] for run in runs.values())
     pictures = sum(run["pictures"] for run in runs.values())
