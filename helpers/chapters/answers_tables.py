@@ -82,13 +82,19 @@ def _line(
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"row": title, "words": words}
     row |= {label(score): level(runs, score).text for score in SHOWN}
-    empty = sum(run["empty"] for run in runs.values())
-    pictures = sum(run["pictures"] for run in runs.values())
-    return row | {"empty maps": f"{empty} of {pictures}"}
+    return row
+
+
+def _empty(runs: Sequence[Mapping[str, Any]]) -> str:
+    pictures = sum(run["pictures"] for run in runs)
+    return f"{sum(run['empty'] for run in runs)} of {pictures}"
 
 
 def costs(summary: Summary) -> pd.DataFrame:
-    """Return a row an answer: top-1, seconds a map, seconds of training; medians."""
+    """Return a row an answer: top-1, medians of a map's and of training's time.
+
+    And how many of its maps are 0 everywhere, and what bars it.
+    """
     rows = []
     for name in ordered(summary["rows"]):
         runs = list(summary["rows"][name].values())
@@ -98,6 +104,7 @@ def costs(summary: Summary) -> pd.DataFrame:
                 "top-1": np.mean([run["accuracy"] for run in runs]),
                 "ms a map": 1e3 * np.median([run["seconds a map"] for run in runs]),
                 "training, s": np.median([run["training seconds"] for run in runs]),
+                "empty maps": _empty(runs),
                 "trained out": "yes" if all(r["trained_out"] for r in runs) else "no",
                 "barred": next((r["barred"] for r in runs if r["barred"]), "—"),
             }
