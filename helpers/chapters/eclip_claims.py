@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from helpers.chapters.eclip_judged import judged
 from helpers.chapters.eclip_maps import GRAD_CAM, ITSM, REVERSED
 from helpers.chapters.eclip_projections import (
     BLIND,
@@ -24,7 +25,7 @@ from helpers.chapters.eclip_towers import VARIANTS
 from helpers.report.joint import all_of, weakest
 from helpers.report.ledger import in_few_words
 from helpers.report.records import unpacked
-from helpers.report.verdict import Verdict, verdict
+from helpers.report.verdict import Verdict
 
 Summary = Mapping[str, Any]
 NOT_TESTABLE = "not testable: free attention is at chance"
@@ -145,14 +146,13 @@ def better(
     metric: "miou" or "contrast".
     """
     key = {"miou": "iou", "contrast": "contrast"}[metric]
-    return verdict(
+    return judged(
+        summary,
         scores(summary, tower, first, key),
         scores(summary, tower, second, key),
         claim=f"{first} over {second}",
         metric=metric,
         trained_out=trained_out(summary, tower, (first, second)),
-        inert=False,
-        fill=0.0,
     )
 
 
@@ -168,14 +168,13 @@ def trained_out(summary: Summary, tower: str, methods: Sequence[str]) -> bool:
 def opposite(summary: Summary, tower: str) -> Verdict:
     """Judge that CLIP's own map has less contrast than a uniform one."""
     own = scores(summary, tower, ITSM, "contrast")
-    found = verdict(
+    found = judged(
+        summary,
         np.where(np.isnan(own), np.nan, 0.0),
         own,
         claim="A uniform map over CLIP's own",
         metric="contrast",
         trained_out=trained_out(summary, tower, ()),
-        inert=False,
-        fill=0.0,
     )
     return of_one_clip(summary, found)
 
@@ -214,19 +213,19 @@ def recognition(summary: Summary, tower: str, source: str = SELF) -> Verdict:
         ("text of picture", "R@1 of texts"),
         ("picture of text", "R@1 of pictures"),
     ):
-        sides = [
+        ours, original = (
             np.array([unpacked(one["recognition"][name][key]) for one in rows])
             for name in (masked(source), ORIGINAL)
-        ]
+        )
         parts.append(
-            verdict(
-                *sides,
+            judged(
+                summary,
+                ours,
+                original,
                 claim=word,
                 metric="recognition",
-                kind="non-inferiority",
                 trained_out=trained_out(summary, tower, (masked(source),)),
-                inert=False,
-                fill=0.0,
+                kind="non-inferiority",
             )
         )
     return all_of(parts, "Top-1 and R@1 are kept")

@@ -1,7 +1,6 @@
 """Where chapter 12 looks for the effect: towers that differ in one thing each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,13 @@ from helpers.chapters.eclip_claims import (
     table,
     trained_out,
 )
+from helpers.chapters.eclip_judged import judged
 from helpers.chapters.eclip_maps import ITSM
 from helpers.chapters.eclip_rows import is_fit
 from helpers.chapters.eclip_towers import VARIANTS
 from helpers.chapters.eclip_views import attention, maps
 from helpers.report.records import unpacked
-from helpers.report.verdict import Verdict, verdict
+from helpers.report.verdict import Verdict
 
 
 def looked_for(summary: Summary) -> pd.DataFrame:
@@ -75,19 +75,14 @@ def between(summary: Summary, tower: str, other: str, claim: str) -> Verdict | N
     known = summary["towers"]
     if tower not in known or other not in known or not has_scores(summary, tower):
         return None
-    found = verdict(
+    return judged(
+        summary,
         scores(summary, tower, ITSM, "contrast"),
         scores(summary, other, ITSM, "contrast"),
         claim=claim,
         metric="contrast",
         trained_out=all(trained_out(summary, one, ()) for one in (tower, other)),
-        inert=False,
-        fill=0.0,
     )
-    if found.all_pictures > 1:
-        return found
-    count = summary["parameters"]["test_pictures"]  # of which a record has the mean
-    return replace(found, pictures=count, all_pictures=count)
 
 
 def compared(summary: Summary) -> pd.DataFrame:

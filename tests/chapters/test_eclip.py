@@ -200,7 +200,7 @@ METHODS = {
     masked(SELF): (0.6, 0.3),
     masked(TRUTH): (0.7, 0.4),
 }
-PARAMETERS = {"vlm": TINY}
+PARAMETERS = {"vlm": TINY, "test_pictures": 40}
 
 
 def words(towers: dict, tower: str = "CNN") -> dict[str, str]:
@@ -324,7 +324,7 @@ def test_pooling_as_a_cause_is_asked_of_towers_trained_with_another() -> None:
         tower: {seed: for_record(one) for seed, one in rows.items()}
         for tower, rows in towers.items()
     }
-    kept = {"parameters": PARAMETERS | {"test_pictures": 40}, "towers": short}
+    kept = {"parameters": PARAMETERS, "towers": short}
     found = eclip_search.pooling_in_training(kept)
     assert isinstance(found, Verdict)
     assert (found.pictures, found.all_pictures) == (40, 40)
@@ -357,6 +357,8 @@ def test_a_record_has_means_and_the_same_answers() -> None:
         assert before["answer"].tolist() == after["answer"].tolist()
         gap = (before["A - B"] - after["A - B"]).abs().max()
         assert gap < 2e-4
+    found = eclip_claims.opposite({"parameters": PARAMETERS, "towers": short}, "CNN")
+    assert (found.pictures, found.all_pictures) == (40, 40)
 
 
 def test_the_figure_of_towers_has_a_dot_a_seed_and_a_hollow_one_where_unfit() -> None:
