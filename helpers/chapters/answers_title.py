@@ -15,18 +15,26 @@ from helpers.report.verdict import Outcome
 
 @dataclass(frozen=True)
 class Title:
-    """The computed answer to the question of the title, on one metric."""
+    """The computed answer to the question of the title, on one metric.
+
+    Attributes:
+        metric: its name.
+        outcome: one of the four.
+        reason: what it rests on, a row with words each, or why there is none.
+        note: of a metric that may not judge, its trial and what it would have said.
+    """
 
     metric: str
     outcome: Outcome
     reason: str
+    note: str = ""
 
     @property
     def sentence(self) -> str:
         """The answer in a line."""
         return (
             "Does language make image classifiers explainable? By "
-            f"{label(self.metric)}: {self.outcome} ({self.reason})."
+            f"{label(self.metric)}: {self.outcome} ({self.reason}).{self.note}"
         )
 
     def _repr_html_(self) -> str:
@@ -45,8 +53,17 @@ def title_answer(summary: Summary, metric: str = PRIMARY) -> Title:
     row is, no relevant difference if each has one of these two outcomes, else
     undecided.
     """
-    if metric not in summary["may judge"]:
-        return Title(metric, "undecided", f"{label(metric)} was not admitted to judge")
+    if metric in summary["may judge"]:
+        return _by_rows(summary, metric)
+    trial = " " + summary["standing"][metric].replace(" on this page", "")
+    if metric == PRIMARY:  # others are corrected among the admitted alone
+        said = _by_rows(summary, metric)
+        trial += f" Had it been admitted: {said.outcome} ({said.reason})."
+    reason = f"{label(metric)} was not admitted to judge"
+    return Title(metric, "undecided", reason, trial)
+
+
+def _by_rows(summary: Summary, metric: str) -> Title:
     found = words_helped(summary) if metric == PRIMARY else others(summary)[metric]
     if not found:
         return Title(metric, "undecided", "no row with words is there")

@@ -322,6 +322,9 @@ def test_few_seeds_a_barred_row_and_an_unheard_metric_answer_nothing() -> None:
     unheard = made_up(levels, **{"may judge": ["epg"]})
     assert title_answer(unheard).outcome == "undecided"
     assert "not admitted" in title_answer(unheard).sentence
+    allowed = title_answer(unheard | {"may judge": ["sch"]})
+    assert f"Had it been admitted: {allowed.outcome} (" in title_answer(unheard).note
+    assert not allowed.note
     heard = every_metric(unheard).set_index("metric")
     assert heard.loc["EPG"].tolist() == ["secondary", "yes", "supported"]
     assert heard.loc["SCH"].tolist() == ["primary", "no", "undecided"]
