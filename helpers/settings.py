@@ -225,6 +225,11 @@ class Lico(Classifier):
                 self.plan == "published" and self.plan_gradient == "envelope",
                 "an envelope needs the converged plan: take plan='converged'",
             ),
+            (
+                self.temperature == "bounded" and not 0.01 <= self.tau <= 1,
+                f"a bounded temperature starts within [.01, 1], not at {self.tau:g}: "
+                "give tau",
+            ),
         ):
             if wrong:
                 raise ValueError(remedy)

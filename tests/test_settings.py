@@ -58,6 +58,11 @@ ROLLED = {"contexts": "rolled", "ot_text": "copies"}
             {"contexts": "rolled apart"},
         ),
         (
+            {"temperature": "bounded"},
+            "a bounded temperature starts within [.01, 1], not at 2.659: give tau",
+            {"tau": 0.07},
+        ),
+        (
             {"names": "captions", "contexts": "class"},
             "captions are many: take contexts='shared'",
             {"contexts": "shared"},
