@@ -33,6 +33,13 @@ def only(summary: Summary | None, arms: Sequence[str]) -> Summary | None:
     return {**summary, "arms": there}
 
 
+def setting(summary: Summary) -> pd.DataFrame:
+    """Return in a row what was trained: pictures, epochs, backbone, language."""
+    asked = ("pictures", "test_pictures", "size", "epochs", "backbone")
+    known = {name.replace("_", " "): summary["parameters"][name] for name in asked}
+    return pd.DataFrame([known | {"language": summary["language"]}])
+
+
 def accuracy(summary: Summary) -> pd.DataFrame:
     """Return a row an arm: what it is, top-1 with its SD, top-5 or top-2, and marks.
 

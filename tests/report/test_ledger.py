@@ -314,6 +314,14 @@ def test_a_record_with_and_without_top_k() -> None:
     assert arms.accuracy(made)["near ceiling"][0] == "top-1, top-2"
 
 
+def test_a_record_says_what_was_trained() -> None:
+    asked = {"pictures": 10, "test_pictures": 5, "size": 32, "epochs": 8, "lr": 0.1}
+    made = {"parameters": asked | {"backbone": "resnet20"}, "language": "planted"}
+    (row,) = arms.setting(made).to_dict("records")
+    assert list(row.values()) == [10, 5, 32, 8, "resnet20", "planted"]
+    assert "test pictures" in row
+
+
 def test_metrics_that_a_record_lacks_are_left_out() -> None:
     made = summary(lico=0.10)
     for seeds in made["arms"].values():
