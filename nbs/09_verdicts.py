@@ -75,7 +75,7 @@ import functools
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from helpers.chapters import verdicts
+from helpers.chapters import answers_verdicts, verdicts
 from helpers.report import arms as tables_of
 from helpers.report import (
     claims_by_source,
@@ -162,6 +162,21 @@ photographs = records.recorded("03_training-cifar10", how)
 
 # %%
 tables.show(ledger.claims())
+
+# %% [markdown]
+# ### Which metrics may judge
+#
+# A metric that cannot put networks of known order into that order carries no claim
+# ({term}`assay sensitivity`, {doc}`05_metrics`). The trial with five networks of each
+# kind, trained as those of the study, stands in the record of {doc}`13_one_table`:
+
+# %%
+trial = records.recorded("13_one_table-study")
+tables.show(records.of(trial, answers_verdicts.admitted))
+
+# %% [markdown]
+# Top-1 needs no trial. The answers below are told for every metric. By one that may not
+# judge, an answer says which side scores higher, and not which side explains better.
 
 # %% [markdown]
 # ## The ledger at a glance

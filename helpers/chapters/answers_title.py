@@ -7,7 +7,13 @@ import pandas as pd
 
 from helpers.chapters.answers_bench import METRICS
 from helpers.chapters.answers_rows import ROWS
-from helpers.chapters.answers_verdicts import PRIMARY, Summary, others, words_helped
+from helpers.chapters.answers_verdicts import (
+    PRIMARY,
+    Summary,
+    others,
+    trial_of,
+    words_helped,
+)
 from helpers.report.ledger import in_few_words
 from helpers.report.score_names import label
 from helpers.report.verdict import Outcome
@@ -55,7 +61,7 @@ def title_answer(summary: Summary, metric: str = PRIMARY) -> Title:
     """
     if metric in summary["may judge"]:
         return _by_rows(summary, metric)
-    trial = " " + summary["standing"][metric].replace(" on this page", "")
+    trial = f" {trial_of(summary, metric)}"
     if metric == PRIMARY:  # others are corrected among the admitted alone
         said = _by_rows(summary, metric)
         trial += f" Had it been admitted: {said.outcome} ({said.reason})."

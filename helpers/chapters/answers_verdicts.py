@@ -53,13 +53,19 @@ def rules() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def trial_of(summary: Summary, metric: str) -> str:
+    """Return in a sentence what the trial of known pairs says of a metric."""
+    said: str = summary["standing"][metric]
+    return said.replace(" on this page", "")  # told elsewhere too, of a record
+
+
 def admitted(summary: Summary) -> pd.DataFrame:
     """Return a row a metric: what the trial of known pairs says of it."""
     return pd.DataFrame(
         {
             "metric": label(name),
             "may judge": "yes" if name in summary["may judge"] else "no",
-            "the trial": summary["standing"][name],
+            "the trial": trial_of(summary, name),
         }
         for name in METRICS
     )
