@@ -26,7 +26,7 @@
 # - ask whether a whole program is the sum of its differences, and what a published
 #   difference of a tenth of a point can mean.
 #
-# *Reading: 30 minutes. Running: 1 minute once the runs exist, about 5 from nothing,
+# *Reading: 30 minutes. Running: 1 minute once the runs exist, about 4 from nothing,
 # on two cores.*
 # :::
 #
