@@ -24,6 +24,7 @@ HEADS = {
     "fletcher2024lico": "Fletcher\net al.",
     "lei2024response": "response",
     "bartak2024lico": "Bartak\net al.",
+    "photographs": "photo-\ngraphs",
 }
 SHORT = {"CIFAR-10": "C10", "CIFAR-100": "C100", "Imagenette": "INette"}
 SHORT |= {"ImageNet-S50": "IN-S50", "cifar10": "C10", "cifar100": "C100", "—": ""}
