@@ -146,6 +146,9 @@ Names = Literal[
 ]
 
 
+LEAST_TAU = 0.01  # of a bounded temperature: 1 / tau = exp(t), t up to log 100
+
+
 class Lico(Classifier):
     """LICO: L_CE + alpha L_MM + beta L_OT against the features of class prompts.
 
@@ -226,9 +229,9 @@ class Lico(Classifier):
                 "an envelope needs the converged plan: take plan='converged'",
             ),
             (
-                self.temperature == "bounded" and not 0.01 <= self.tau <= 1,
-                f"a bounded temperature starts within [.01, 1], not at {self.tau:g}: "
-                "give tau",
+                self.temperature == "bounded" and not LEAST_TAU <= self.tau <= 1,
+                f"a bounded temperature starts within [{LEAST_TAU:g}, 1], not at "
+                f"{self.tau:g}: give tau",
             ),
         ):
             if wrong:

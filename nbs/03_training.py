@@ -479,9 +479,8 @@ photographs = records.recorded("03_training-cifar10", how)
 tables.show(records.of(photographs, tables_of.setting))
 
 # %% [markdown]
-# *Mechanism only*: with fewer than 25,000 pictures, or a baseline below .85, photographs
-# show what the losses do and say nothing of the claims. Whether an arm was still
-# learning stands in its row:
+# Where the language reads *mechanism only*, photographs show what the losses do and say
+# nothing of the claims. Whether an arm was still learning stands in its row:
 
 # %%
 tables.show(records.of(photographs, tables_of.accuracy))

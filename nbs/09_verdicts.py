@@ -167,8 +167,8 @@ tables.show(ledger.claims())
 # ### Which metrics may judge
 #
 # A metric that cannot put networks of known order into that order carries no claim
-# ({term}`assay sensitivity`, {doc}`05_metrics`). The trial with five networks of each
-# kind, trained as those of the study, stands in the record of {doc}`13_one_table`:
+# ({term}`assay sensitivity`, {doc}`05_metrics`). The trial with networks trained as
+# those of the study stands in the record of {doc}`13_one_table`:
 
 # %%
 trial = records.recorded("13_one_table-study")

@@ -59,7 +59,7 @@ ROLLED = {"contexts": "rolled", "ot_text": "copies"}
         ),
         (
             {"temperature": "bounded"},
-            "a bounded temperature starts within [.01, 1], not at 2.659: give tau",
+            "a bounded temperature starts within [0.01, 1], not at 2.659: give tau",
             {"tau": 0.07},
         ),
         (

@@ -24,8 +24,8 @@ from helpers.methods.presets import (
     modified,
     preset,
 )
-from helpers.methods.text_side import Language, TextSide
-from helpers.settings import DataSettings, Lico
+from helpers.methods.text_side import LARGEST, Language, TextSide
+from helpers.settings import LEAST_TAU, DataSettings, Lico
 from helpers.streams import stream
 
 SMALL = Architecture(text_width=16, text_layers=2, heads=2, embed=12)
@@ -185,6 +185,10 @@ def all_spoken(
         ]
         for copy in range(1 if own else len(context))
     ]
+
+
+def test_a_bounded_temperature_is_refused_where_training_would_clamp_it() -> None:
+    assert math.exp(-LARGEST) == pytest.approx(LEAST_TAU)
 
 
 def slow_mm(
