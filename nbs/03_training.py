@@ -440,7 +440,9 @@ tables.show(records.of(contrast, tables_of.accuracy))
 tables.show(records.of(contrast, tables_of.interventions), digits=4)
 
 # %% [markdown]
-# SES is close to what CGC is trained for, so it cannot be its judge; SCH can.
+# SES is close to what CGC is trained for, so it cannot be its judge. SCH can, where the
+# trial of metrics admits it ({doc}`09_verdicts`); the column *exploratory* has the
+# answers without that bar and without the bar on losses that did not act.
 
 # %%
 tables.show(records.of(contrast, scores))
@@ -503,7 +505,8 @@ plt.show()
 #
 # Claim 2, that LICO costs no accuracy, by the runs of this page, by the study and on
 # photographs. The column *exploratory* gives the answer if it did not matter whether a
-# loss acted. All claims together are judged in {doc}`09_verdicts`.
+# loss acted, nor whether a metric may judge. All claims together are judged in
+# {doc}`09_verdicts`.
 
 # %%
 second = ["2", "2 (gain)", "2 (active)"]

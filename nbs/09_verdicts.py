@@ -175,8 +175,10 @@ trial = records.recorded("13_one_table-study")
 tables.show(records.of(trial, answers_verdicts.admitted))
 
 # %% [markdown]
-# Top-1 needs no trial. The answers below are told for every metric. By one that may not
-# judge, an answer says which side scores higher, and not which side explains better.
+# Top-1 needs no trial. A metric that may not judge decides no claim below: its rows and
+# tiles show their numbers and stay *undecided*. What the numbers alone would have said
+# stands in the column *exploratory* of the verdicts: which side scores higher, and not
+# which side explains better.
 
 # %% [markdown]
 # ## The ledger at a glance
@@ -265,9 +267,9 @@ tables.show(records.of(study, tables_of.interventions), digits=4)
 #
 # Each committed claim, by the study. `smallest effect` is what its seeds could have
 # shown with a power of 80 %; `seeds needed` is how many would bring it down to the
-# margin, if the spread stays as it is. The column *exploratory* gives the outcome if the
-# bar on inert losses were lifted. It says what the arms did, not what the loss did that
-# they are named for.
+# margin, if the spread stays as it is. The column *exploratory* gives the outcome
+# without two bars, that on inert losses and that on metrics. It says what the arms did
+# to a score, not what the loss did that they are named for.
 
 # %%
 tables.show(records.of(study, ledger.full_table), digits=4)
@@ -470,9 +472,8 @@ tables.show(scales.signs(by_count, "pictures"))
 # ## Everything else
 #
 # SES, MOSU, insertion and deletion are secondary: corrected after Holm, and the
-# last two only where three versions of the score agree. Which metrics order networks
-# whose order is known, and so may judge at all, is shown in {doc}`05_metrics`; the
-# rows of one that fails there are numbers, not answers.
+# last two only where three versions of the score agree. None of them decides unless the
+# trial above admitted it.
 
 # %%
 tables.show(records.of(study, secondary.table), digits=4)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers import paths
+from helpers.report import admission
 from helpers.settings import CrossEntropy, DataSettings, RunSettings
 
 ALONE = Path(__file__).parent / "alone"
@@ -75,3 +76,9 @@ def small() -> RunSettings:
         data=DataSettings(train=96, test=16, explained=4, size=32),
         method=CrossEntropy(epochs=3, batch=32, flip=True, shift=2),
     )
+
+
+@pytest.fixture
+def all_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Admit every metric, as if a trial had, where a test asks what else decides."""
+    monkeypatch.setattr(admission, "may_judge", lambda metric: True)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from helpers.measure.statistics import Floats, smallest_effect
 from helpers.report import margins
+from helpers.report.admission import heard
 from helpers.report.joint import all_of
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, verdict
@@ -79,7 +80,8 @@ def judge(
 ) -> Verdict | None:
     """Judge that the sum of arms is better than the sum of others, seed by seed.
 
-    None where an arm or the metric is missing.
+    None where an arm or the metric is missing; undecided by a metric that was not
+    admitted (`admission`).
     """
     return _judged(summary, better, than, metric, claim, kind, barred=True)
 
@@ -92,9 +94,10 @@ def judge_whatever_acted(
     claim: str,
     kind: margins.Kind = "superiority",
 ) -> Verdict | None:
-    """Judge as `judge` does, but for the bar on inert arms. Exploratory.
+    """Judge as `judge`, without the bars on inert arms and on the metric. Exploratory.
 
-    It says what the arms did, not what the loss did that one of them is named for.
+    It says what the arms did to the score, not what the loss did that one of them is
+    named for, and not which arm explains better.
     """
     return _judged(summary, better, than, metric, claim, kind, barred=False)
 
@@ -118,7 +121,7 @@ def _judged(
         if scores is None:
             return None
         found[arm] = scores
-    return verdict(
+    judged = verdict(
         tuple(found[arm] for arm in better),
         tuple(found[arm] for arm in than),
         claim=claim,
@@ -129,6 +132,7 @@ def _judged(
         inert=barred and bool(inert_arms(summary, [*better, *than])),
         fill=0.0,
     )
+    return heard(judged) if barred else judged
 
 
 def claim_verdicts(
@@ -156,6 +160,7 @@ def in_few_words(found: Verdict) -> str:
     """Return a verdict's label for a cell: numbers have columns of their own."""
     for sign, words in (
         ("inert", "inert"),
+        ("was not admitted", "metric not admitted"),
         ("under-trained", "under-trained"),
         ("smallest detectable effect", "too few seeds for the margin"),
     ):
@@ -191,7 +196,7 @@ def table(rows: Sequence[tuple[margins.Claim, Verdict]]) -> pd.DataFrame:
 
 
 def full_table(summary: Summary, names: Sequence[str] = ()) -> pd.DataFrame:
-    """Return `table` of the claims, and beside it, exploratory, without the inert bar.
+    """Return `table` of the claims, and beside it, exploratory, `judge_whatever_acted`.
 
     `names`: of the claims to show (all that can be judged if none is given).
     """

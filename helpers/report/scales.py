@@ -44,7 +44,7 @@ def rows(
     """Return a row a metric, arm and value of the parameter: arm - baseline, verdict.
 
     "sign": of the interval, "+" or "-" where it is clear of 0, else "0 within".
-    "exploratory": the verdict without the bar on inert arms.
+    "exploratory": the verdict without the bars on inert arms and on the metric.
     """
     kept = comparable(summaries, parameter)
     found = []

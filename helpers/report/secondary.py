@@ -30,8 +30,8 @@ def secondary_verdicts(
 ) -> list[Verdict]:
     """Return an arm against another on the metrics of no claim, after Holm.
 
-    Insertion and deletion must agree in three versions: raw, in units of the full
-    picture's probability, and on the pictures that both networks get right.
+    Insertion and deletion, where decided, must agree in three versions: raw, in units
+    of the full picture's probability, and on the pictures that both networks get right.
     """
     found = []
     for metric in SECONDARY:
@@ -39,7 +39,7 @@ def secondary_verdicts(
         plain = judge(summary, [arm], [than], metric, claim)
         if plain is None:
             continue
-        if metric in ("insertion", "deletion"):
+        if metric in ("insertion", "deletion") and plain.outcome != "undecided":
             others = _versions(summary, (arm, than), metric, claim)
             if others:
                 plain = agreeing([plain, *others])

@@ -60,6 +60,7 @@ def test_the_crops_of_cgc_are_taken_away() -> None:
     assert "not recorded" in verdicts.gains_apart(without).iloc[0, 0]
 
 
+@pytest.mark.usefixtures("all_admitted")
 def test_a_secondary_cell_is_corrected_together_with_its_family() -> None:
     made = summary(ce=("ce", 30, 0.40), lico=("paper", 30, 0.45), cgc=("cgc", 36, 0.40))
     spread = (0.0, 0.0115, -0.0115, 0.0115, -0.0115)

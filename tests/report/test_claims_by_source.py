@@ -11,6 +11,8 @@ from helpers.report import ledger_figures, margins, published
 from helpers.report.claims_by_source import NO_NUMBERS, NO_TEST, PAPER, Cell
 from tests.report.test_ledger import summary
 
+pytestmark = pytest.mark.usefixtures("all_admitted")
+
 CLAIMS = {claim.name: claim for claim in margins.load().claims}
 
 

@@ -12,6 +12,8 @@ from helpers.report.margins import load
 from helpers.report.secondary import secondary_verdicts, table
 from helpers.report.verdict import Verdict
 
+pytestmark = pytest.mark.usefixtures("all_admitted")
+
 SEEDS = ("1", "2", "3", "4", "5", "6")
 PICTURES = 400
 

@@ -8,6 +8,8 @@ import pytest
 from helpers.report import learning_rates, ledger, ledger_figures, lico_figures, scales
 from tests.report.test_ledger import summary
 
+pytestmark = pytest.mark.usefixtures("all_admitted")
+
 
 def of_size(size: int, gap: float, **other: Any) -> dict[str, Any]:
     made = summary(lico=gap)
