@@ -140,18 +140,19 @@ pd.DataFrame(
 # %% [markdown]
 # ## From a name to features
 #
-# The prompt of class $k$ is a sequence: a start token, $n$ learnable vectors
-# $X_1, \dots, X_n$ in the place of words, the tokens of the name, an end token. The
-# name may stand behind the vectors, between them or before them. The text tower
+# The prompt of class $k$ is a sequence: a start token, $n_\mathrm{ctx}$ learnable
+# vectors $X_1, \dots, X_{n_\mathrm{ctx}}$ in the place of words, the tokens of the
+# name, an end token. The name may stand behind the vectors, between them or before
+# them. The text tower
 # $g_\varphi$ of CLIP {cite:p}`radford2021clip` is frozen; the vectors $X_j$ and the
 # projection $h_\psi$ are trained with the classifier:
 #
 # $$ G_k = h_\psi(g_\varphi(t_k)) \in \mathbb{R}^{M \times d'}, \qquad
 # M = n + 1, $$ (eq-01-features)
 #
-# where the $M$ *text tokens* are the $n$ learnable ones and one for the class: the
-# mean over the tokens of the name and the end token. Here are prompts of a short, a
-# middling and a long name.
+# where the $M$ *text tokens* are the $n_\mathrm{ctx}$ learnable ones and one for the
+# class: the mean over the tokens of the name and the end token. Here are prompts of a
+# short, a middling and a long name.
 
 # %% mystnb={"figure": {"name": "fig-01-prompts", "caption": "**Three prompts at three positions.** A box is a token that the tower reads. Dots mark the features that come out: one of each learnable token (blue), and the class token, a mean over the dots that the orange line joins."}, "image": {"alt": "Nine rows of coloured boxes in three groups: name at the end, in the middle and in front of twelve learnable tokens, for names of one, two and three tokens."}}
 names = trained.prompts.names
@@ -217,8 +218,8 @@ tables.show(text_features.shape_table(presets, seen.first(batch)))
 # - `repro_shared`, `repro_class_specific` and `repro_label_front` do the same with
 #   every position, so their $M$ is that of the longest name.
 # - The other four compare pooled features in MM, of pictures and of texts.
-# - `authors_oct` and `rebuttal` have $n$ copies of the prompt in OT, each with a
-#   context, so they encode $n$ times as many prompts.
+# - `authors_oct` and `rebuttal` have $n_\mathrm{ctx}$ copies of the prompt in OT, each
+#   with a context, so they encode $n_\mathrm{ctx}$ times as many prompts.
 # - `authors_jan` gives every picture the texts of all $K$ classes, `lico_fact` those
 #   of the whole batch: the last column says so.
 #
@@ -268,16 +269,17 @@ plt.show()
 # %% [markdown]
 # ### Labels no longer matter
 #
-# In the second form of equation {eq}`eq-01-broadcast` the texts carry no index of the
-# picture. Shuffle the labels of the batch: the same texts stand in another order, the
-# transport sends the same mass to each, and the loss cannot change but for rounding.
-# The code ymLeiFDU/LICO of January 2024 gets there by another way: the texts of *all*
-# classes are given to each picture, and its label is not asked for at all.
+# In the first form of equation {eq}`eq-01-broadcast`, the one that torch computes, the
+# texts carry no index of the picture. Shuffle the labels of the batch: the same texts
+# stand in another order, the transport sends the same mass to each, and the loss cannot
+# change but for rounding. The code ymLeiFDU/LICO of January 2024 gets there by another
+# way: the texts of *all* classes are given to each picture, and its label is not asked
+# for at all.
 #
-# So exchange the labels at random, several times, and compare: by how much does the loss
-# of a picture change that got another class's label, relative to what it was?
+# So exchange the labels at random, several times, and compare: by how much does the
+# loss of a picture change that got another class's label, relative to what it was?
 
-# %% mystnb={"figure": {"name": "fig-01-blind", "caption": "**What other labels change** of a picture's OT loss: the mean over pictures that got another class's label, and the largest of them. At the left end: exactly nothing."}, "image": {"alt": "Horizontal dot plot on a logarithmic scale, one row a preset: most lie between a thousandth and a tenth, one near the rounding error and one at zero."}}
+# %% mystnb={"figure": {"name": "fig-01-blind", "caption": "**What other labels change** of a picture's OT loss: the mean over pictures that got another class's label, and the largest of them. At the left end: exactly nothing."}, "image": {"alt": "Horizontal dot plot on a logarithmic scale, one row a text side: the mean change over pictures and the largest."}}
 several = {**presets, "paper, trained": trained}
 shuffled = text_features.shuffled_labels(several, seen.first(batch))
 preset_figures.label_dots(shuffled)
@@ -303,7 +305,7 @@ tables.show(text_tokens.exponents(shuffled, changes))
 # If the targets are the batch, the loss of a picture depends on its company. Here the
 # first eight pictures stay and others join them. Memory follows: a code that forms all
 # differences holds $B \cdot C \cdot M \cdot d'$ numbers, and with $M = B$ it needs
-# $B / n$ times as much as with $n$ tokens.
+# $B / n_\mathrm{ctx}$ times as much as with $n_\mathrm{ctx}$ tokens.
 
 # %% mystnb={"figure": {"name": "fig-01-batch", "caption": "**The same pictures in larger batches.** Left: their OT loss. Right: memory of all differences in one step, in float32; presets of equal $M$ lie on one line."}, "image": {"alt": "Two line plots over batch size. One preset's loss moves with the batch while the others are flat, and its memory grows twice as steeply."}}
 counts = [size for size in (8, 16, 32, 64) if size <= len(seen.labels)]
@@ -371,9 +373,9 @@ tables.show(text_presets.unrepaired(chapter, clip, seen.first(batch)))
 # $$ g_\varphi(t)_l = \text{a function of } t_1, \dots, t_l . $$ (eq-01-causal)
 #
 # If the name stands behind the learnable tokens, their features cannot know it: they
-# are the same for every class, as {cite:t}`bartak2024lico` noticed (section 4.2.2). With the name in
-# the middle the tokens behind it know it, with the name in front all do.
-# The trained context vectors at each of the three positions, and the largest
+# are the same for every class, as {cite:t}`bartak2024lico` noticed (section 4.2.2).
+# With the name in the middle the tokens behind it know it, with the name in front all
+# do. The trained context vectors at each of the three positions, and the largest
 # difference of any two classes in any feature:
 
 # %% mystnb={"figure": {"name": "fig-01-spread", "caption": "**Which tokens know the class.** Largest difference between classes of each text token's features; a bare 0 is exact equality."}, "image": {"alt": "Heat map with three rows, name at the end, in the middle and in front, and one column a token. Tokens that stand before the name are marked zero."}}
@@ -385,8 +387,8 @@ plt.show()
 # %% [markdown]
 # This bears on both losses. OT gives each token the mass $\nu = 1 / M$, whether it
 # knows the class or not. MM flattens all $M$ tokens into one row and scales it to
-# length 1; what all classes have in common drops out of the difference of two rows,
-# but not out of their length, and so it shrinks their distance.
+# length 1; what all classes have in common adds to the length and hardly to the
+# difference of two rows, and so it shrinks their distance.
 
 # %%
 carried = text_tokens.carriers(positions)
@@ -420,18 +422,19 @@ tables.show(text_tokens.family_table(stages))
 
 # %% [markdown]
 # A context token has no rank correlation: all its distances are 0, and a dash stands
-# for that (and for every row on data without planted families). Pooled feature and class token differ by the name's own tokens, which only
-# the latter averages in. Nothing in LICO's losses asks the learnable tokens to keep
-# what the tower knows; whether they do is what the last rows show.
+# for that (and for every row on data without planted families). Pooled feature and
+# class token differ by the name's own tokens, which only the latter averages in.
+# Nothing in LICO's losses asks the learnable tokens to keep what the tower knows;
+# whether they do is what the last rows show.
 #
 # ## Copies that are no copies
 #
-# The authors' response describes $n$ contexts: "we use torch.roll to implement
-# different tokens, then for each sample, the ctx_vectors is with [n_ctx, n_ctx, 512]"
-# ({cite:t}`lei2024response`, section 2.1). The code that it prints rolls the same
-# context by the same single step for every copy, as the authors' code of October does:
-# presets `rebuttal` and `authors_oct`. What rolling by $i$ steps for copy $i$ would
-# give, `rolled apart`, stands beside it.
+# The authors' response describes $n_\mathrm{ctx}$ contexts: "we use torch.roll to
+# implement different tokens, then for each sample, the ctx_vectors is with [n_ctx,
+# n_ctx, 512]" ({cite:t}`lei2024response`, section 2.1). The code that it prints rolls
+# the same context by the same single step for every copy, as the authors' code of
+# October does: presets `rebuttal` and `authors_oct`. What rolling by $i$ steps for copy
+# $i$ would give, `rolled apart`, stands beside it.
 
 # %% mystnb={"figure": {"name": "fig-01-rolled", "caption": "**Which learnable vector stands in which slot.** A row is a copy of the context. Left: every copy rolled by one, as printed in the response. Right: copy number $i$ rolled by $i$."}, "image": {"alt": "Two square grids of numbered, coloured cells. On the left all rows are the same, on the right each row is shifted by one more cell."}}
 slots = torch.arange(n_ctx).view(1, n_ctx, 1)
@@ -441,10 +444,11 @@ text_figures.slot_orders(orders)
 plt.show()
 
 # %% [markdown]
-# Equal contexts give equal texts, and a transport between $C$ channels and $n$ equal
-# tokens has nothing to choose: every plan costs the same, so the entropic one is
-# uniform. Its entropy, in units of the largest possible, is then 1, and its gain over
-# the uniform plan 0. The trained context, rolled in both ways, in preset `rebuttal`:
+# Equal contexts give equal texts, and a transport between $C$ channels and
+# $n_\mathrm{ctx}$ equal tokens has nothing to choose: every plan costs the same, so the
+# entropic one is uniform. Its entropy, in units of the largest possible, is then 1, and
+# its gain over the uniform plan 0. The trained context, rolled in both ways, in preset
+# `rebuttal`:
 
 # %%
 rolled = chapter.copies(clip, trained)
@@ -468,7 +472,8 @@ tables.show(text_tokens.exponents(parted, sizes_of))
 
 # %% [markdown]
 # Where the others part by nothing, they stay the same text for as long as dropout does
-# not tell them apart: a transport to $n$ tokens of which $n - 1$ are one.
+# not tell them apart: a transport to $n_\mathrm{ctx}$ tokens of which all but one
+# are the same.
 #
 # ## A caption in the place of a name
 #
@@ -489,7 +494,7 @@ plt.show()
 # %% [markdown]
 # Now two pictures of a class may have different texts, and two pictures of different
 # classes the same one. The tower runs more tokens, though only those of the captions
-# of the batch:
+# of a batch. For the pictures that are told here:
 
 # %%
 tables.show(text_presets.told_table(told, presets["paper"]))
@@ -549,8 +554,9 @@ tables.show(class_names.counts(cases))
 # %% [markdown]
 # ### A check in one line
 #
-# Nothing in a training fails when a name is wrong. So every run of this book compares
-# its texts with the data set's own names, label by label, before it starts:
+# Nothing in a training fails when a name is wrong. So this book takes the names from
+# the data set itself, and a file of features must say its own: they are compared, label
+# by label, before a run starts.
 
 # %%
 ours = cases["CIFAR-10, names"]
@@ -566,7 +572,8 @@ except ValueError as refusal:
 # the $L$ tokens that the tower takes. *Cut*: ended at its end token, which the causal
 # mask allows without any change. *Trie*: what prompts have in common at the beginning
 # is computed once; contexts that belong to a class each leave nothing to share. All
-# three give the same features.
+# three give the same features. Here each class is read once; lico-reproduction itself
+# runs a padded prompt a *picture* ({doc}`08_cost`).
 
 # %% mystnb={"figure": {"name": "fig-01-tokens", "caption": "**Tokens through the tower in one step**, for each preset and three sets of class names (log scale)."}, "image": {"alt": "Three panels of horizontal bars, three bars a preset for plain, cut and trie, two where a context belongs to each class."}}
 tokens = text_tokens.tokens_table(clip, presets, names)
@@ -577,9 +584,10 @@ plt.show()
 # ## The verdict on shapes
 #
 # Both statements of the response, and what was added to them here, as checks on what
-# this page computed. These are properties of an arithmetic, so one run is enough;
-# whether they matter for accuracy or for maps is a question of seeds, and left to
-# chapters that have them.
+# this page computed. All rows but *paper, trained: labels shuffled* follow from shapes
+# and masks, so one run is enough for them. That row is a result: where training made
+# the texts alike it says NO. Whether any of this matters for accuracy or for maps is a
+# question of seeds, and left to chapters that have them.
 
 # %%
 text_tokens.verdicts(
@@ -591,16 +599,16 @@ text_tokens.verdicts(
 #
 # - The tower is tiny: one layer, 64 features, $L = 24$ tokens; CLIP's ViT-B/32 has
 #   twelve layers, 512 features and $L = 77$. The mask, the tokenizer and the places of
-#   all tokens are the same. The maps of the default network have the very shape that the
-#   response quotes.
-# - All presets but `paper` are shown as training would start them, with dropout and
-#   shuffling off, unless a row says otherwise. All read the same frozen tower; in the
-#   authors' code it is trained too.
+#   all tokens are the same. The maps of the default network have the very shape that
+#   the response quotes.
+# - Presets are shown as training would start them, with dropout and shuffling off; a
+#   row or section that says *trained* has the trained weights. All read the same frozen
+#   tower; in the authors' code it is trained too.
 # - The name is moved to the middle and to the front of prompts that were trained with
 #   the name at the end: this shows what a mask lets through, not what training there
 #   would give.
-# - In `paper` the class token is a mean, so that $M = n + 1$ for names of any length.
-#   Only the presets `repro_...` read every position, as their code does.
+# - In `paper` the class token is a mean, so that $M = n_\mathrm{ctx} + 1$ for names of
+#   any length. Only the presets `repro_...` read every position, as their code does.
 # - The unrepaired code of October is tried at the two places where tensors meet; the
 #   names that it does not define, and the files that it lacks, cannot be.
 # - Names and folder orders are those of robertdvdk/lico-fact at 76ed093 and of
@@ -691,8 +699,8 @@ for place in text_features.POSITIONS:
 # - A loss is decided by shapes before it is decided by weights: how many texts, whose,
 #   and which picture meets which.
 # - A text of shape `[B, d']` against maps of shape `[B, C, d']` is accepted in silence
-#   and gives a transport loss that does not know the labels. A check of shapes costs one
-#   line.
+#   and gives a transport loss that does not know the labels. A check of shapes costs
+#   one line.
 # - Under a causal mask only what stands behind the name knows it.
 # - Copies of a prompt that are equal leave a transport plan nothing to choose.
 # - Class names belong in the data set's label order; comparing them costs one line

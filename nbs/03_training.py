@@ -233,8 +233,8 @@ tables.show(tables_of.accuracy(summary))
 
 # %% [markdown]
 # `SD` is over training seeds. Beside top-1 stands top-5, or top-2 where classes are
-# few; an accuracy near its ceiling leaves no arm room to be better. `inert` names a loss
-# that did not act, which is the next question.
+# few; an accuracy near its ceiling leaves no arm room to be better. `inert` names a
+# loss that did not act, which is the next question.
 
 # %% [markdown]
 # ## Did the losses act?
@@ -414,8 +414,8 @@ tables.show(records.of(acting, scores))
 #
 # LICO is compared with CGC {cite}`pillai2022cgc`, which wants the same of a network and
 # uses no text: Grad-CAM of an augmented picture should be that of the picture, moved as
-# the picture was. Let $a_b$ be the map of the augmented picture $b$ and $o_b$ the map of
-# the original moved with it, both made flat and scaled to length 1:
+# the picture was. Let $a_b$ be the map of the augmented picture $b$ and $o_b$ the map
+# of the original moved with it, both made flat and scaled to length 1:
 #
 # $$ \begin{aligned}
 # L &= L_\mathrm{CE}(x) + L_\mathrm{CE}(x') \\
@@ -525,10 +525,10 @@ tables.show(records.of(photographs, verdicts_2), digits=4)
 # %% [markdown]
 # ## What deviates, and why
 #
-# - The paper trains 200 epochs on CIFAR and more on ImageNet; here networks are small
-#   and pictures few, so that all arms are trained out in a minute or two each. That
-#   shows a mechanism; it does not measure LICO on photographs. Text features of real
-#   names can be given as a file: see the exercise below.
+# - The paper trains 200 epochs on CIFAR; here networks are small and pictures few, so
+#   that all arms are trained out in a minute or two each. That shows a mechanism; it
+#   does not measure LICO on photographs. Text features of real names can be given as a
+#   file: see the exercise below.
 # - The learning rate, its schedule, momentum, weight decay, $\alpha$, $\beta$ and the
 #   width of $h_\psi$ are the paper's. Epochs are as many as baseline and LICO need to
 #   be trained out, which the table of accuracies says of every arm.

@@ -130,10 +130,10 @@ chapter = variants.PromptVariants.of(
 # front:
 #
 # $$ \begin{aligned}
-# \text{shared, end} &: & X_1 \dots X_n \; & w_k \\
-# \text{class, end} &: & X_1^{(k)} \dots X_n^{(k)} \; & w_k \\
-# \text{shared, front} &: & w_k \; & X_1 \dots X_n \\
-# \text{class, front} &: & w_k \; & X_1^{(k)} \dots X_n^{(k)}
+# \text{shared, end} &: & X_1 \dots X_{n_\mathrm{ctx}} \; & w_k \\
+# \text{class, end} &: & X_1^{(k)} \dots X_{n_\mathrm{ctx}}^{(k)} \; & w_k \\
+# \text{shared, front} &: & w_k \; & X_1 \dots X_{n_\mathrm{ctx}} \\
+# \text{class, front} &: & w_k \; & X_1^{(k)} \dots X_{n_\mathrm{ctx}}^{(k)}
 # \end{aligned} $$ (eq-06-prompts)
 #
 # each between a start and an end token. The first is the preset `paper`, the next two
@@ -189,14 +189,14 @@ tables.show(variants.carried({**fresh, **code}, clip))
 # goes to tokens that hear the name, $1/M$ each; *in common* the share of
 # $\lVert G_k \rVert^2$ that all classes share. The last column asks how much of the
 # distance between two classes their names make. Let $G_k^{(l)}$ be the text of class
-# $k$, with its own context and the name of class $l$:
+# $k$, all tokens in one row of length 1, with its own context and the name of class $l$:
 #
 # $$ \text{by the name} =
 # \frac{\sum_{k \ne l} \lVert G_k^{(l)} - G_k \rVert^2}
 # {\sum_{k \ne l} \lVert G_l - G_k \rVert^2} . $$ (eq-06-name)
 #
-# It is 1 where the context is shared, for then nothing else differs. What is missing
-# to 1 needs the contexts, which at the start are drawn at random and know no word. (Of
+# It is 1 where the context is shared, for then nothing else differs. What differs from
+# 1 is due to the contexts, which at the start are drawn at random and know no word. (Of
 # many classes, about eight shifts of the list of names stand for all pairs.)
 #
 # ### Token by token, before and after training
@@ -222,7 +222,7 @@ pd.DataFrame({"prompts": list(fresh), **parts}).pipe(tables.show)
 # ## What manifold matching sees
 #
 # {term}`Manifold matching <manifold matching>` compares whole texts: all tokens in one
-# row of length 1. Tokens that all classes share add to the length and not to the
+# row of length 1. Tokens that all classes share add to the length and hardly to the
 # difference, and so push all classes together.
 
 # %% mystnb={"figure": {"name": "fig-06-classes", "caption": "**Distances $D(G_k, G_l)$ of any two classes**, at the start and after training. The number above a panel is its mean, and its colours are in units of that. White lines part the planted families of the scenes: texts that know them would show darker blocks along the diagonal."}, "image": {"alt": "Eight square heat maps of distances between classes in two rows of four, each with its mean distance above it."}}
@@ -238,10 +238,10 @@ plt.show()
 # how own contexts begin: a panel without pattern is a text that tells all classes apart
 # and likens none to another, as the control `one-hot` of {doc}`03_training` does.
 #
-# What the distances make of the affinity $A^G$ depends on the temperature $\tau$. Here is a
-# batch of training pictures, each variant with the temperature that it was trained to.
-# *Families* is the rank correlation of the distances with the planted ones, with its
-# permutation test.
+# What the distances make of the affinity $A^G$ depends on the temperature $\tau$. Here
+# is a batch of training pictures, each variant with the temperature that it was trained
+# to. *Families* is the rank correlation of the distances with the planted ones, with
+# its permutation test.
 
 # %%
 seen = {
@@ -251,9 +251,10 @@ labels = seen["shared, end"].labels
 tables.show(effects.affinities(trained, labels))
 
 # %% [markdown]
-# All of them at the start, the published forms too, with the temperature at which {cite:t}`bartak2024lico`
-# begin, 0.07. Where *off-diagonal* is no more than *same class*, a picture's neighbours
-# are those of its own class and no others: then the words could as well be numbers.
+# All of them at the start, the published forms too, with the temperature at which
+# {cite:t}`bartak2024lico` begin, 0.07. Where *off-diagonal* is no more than *same
+# class*, a picture's neighbours are those of its own class and no others: then the
+# words could as well be numbers.
 
 # %%
 tables.show(effects.affinities({**fresh, **code}, labels, tau=0.07))
@@ -269,7 +270,7 @@ tables.show(effects.affinities({**fresh, **code}, labels, tau=0.07))
 # %%
 tables.show(effects.transports(trained, seen, clip), digits=4)
 
-# %% mystnb={"figure": {"name": "fig-06-receivers", "caption": "**Which tokens the channels prefer.** The share of a picture's channels that send most of their mass to each token, after training; silent channels left out."}, "image": {"alt": "Heat map with four rows for the forms of the prompt and a column for each text token, shares of channels written in the cells."}}
+# %% mystnb={"figure": {"name": "fig-06-receivers", "caption": "**Which tokens the channels prefer.** The share of a picture's channels whose largest entry is at each token, however small its lead, after training; silent channels left out."}, "image": {"alt": "Heat map with four rows for the forms of the prompt and a column for each text token, shares of channels written in the cells."}}
 received = {"after training": effects.receivers(trained, seen)}
 prompt_figures.token_maps(received, "share of channels")
 plt.show()
@@ -277,8 +278,8 @@ plt.show()
 # %% [markdown]
 # ## How many learnable tokens?
 #
-# The number $n$ is one of the choices that the paper leaves open; the published codes
-# take 12 ({doc}`03_training`). It weighs more in some forms of the prompt than in
+# The number $n_\mathrm{ctx}$ is a choice that the sources do not settle; the published
+# codes take 12 ({doc}`03_training`). It weighs more in some forms of the prompt than in
 # others. Nothing is trained here: these are the texts that training would start from.
 
 # %% mystnb={"figure": {"name": "fig-06-length", "caption": "**Sensitivity to the number of learnable tokens**, before training. Left: mean distance of two classes. Middle: the share of it that names make, by {eq}`eq-06-name`. Right: transport mass on tokens that hear the name. Lines of equal value lie on each other."}, "image": {"alt": "Three line plots over the number of learnable tokens from 1 to 16, four lines each for the forms of the prompt."}}
@@ -304,9 +305,9 @@ text_figures.token_bars(tokens)
 plt.show()
 
 # %% [markdown]
-# An own context is also not taught at every step. Both losses read the texts of the classes in
-# the batch; the others get no gradient from it. In which share of the steps does a
-# given class get one?
+# An own context is also not taught at every step. Both losses read the texts of the
+# classes in the batch; the others get no gradient from it. In which share of the steps
+# does a given class get one?
 
 # %%
 for classes, size_of in ((like.classes, batch), (100, 64), (50, 128)):

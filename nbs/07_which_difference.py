@@ -507,7 +507,7 @@ tables.show(difference_effects.optimism_table(recipes), digits=4)
 # :label: ex-07-largest
 #
 # Imagine that none of $k$ differences does anything. How large is the largest $|t|$ in
-# 95 of 100 such studies, for 1, 5 and 31 differences and 5 or 10 seeds? How much wider
+# 95 of 100 such studies, for 1, 5 and 30 differences and 5 or 10 seeds? How much wider
 # than that are Bonferroni's intervals?
 # ```
 
@@ -526,7 +526,7 @@ pd.DataFrame(
         "simulated": simultaneous.largest_t(count, number),
     }
     for number in (5, 10)
-    for count in (1, 5, 31)
+    for count in (1, 5, 30)
 ).pipe(tables.show)
 
 # %% [markdown]

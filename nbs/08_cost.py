@@ -23,7 +23,7 @@
 #   it needs to, and see that both compute the same features;
 # - predict from operations alone what a training with LICO should cost beside its
 #   baseline, and hold that against the published seconds;
-# - measure how time and memory grow with classes, context, pictures and entropy;
+# - measure how time and memory grow with classes, context, pictures and $\varepsilon$;
 # - check that a network trained with LICO predicts at its baseline's price, and turn
 #   seconds into energy and CO₂ with your own watts.
 #
@@ -76,7 +76,13 @@ layers: int = 1  # blocks of the timed tower, of its 12
 class_counts: list[int] = [6, 12, 24, 48]  # numbers of classes, 100 at most
 contexts: list[int] = [6, 12, 24, 48]  # numbers of learnable tokens
 batches: list[int] = [16, 32, 64]  # pictures of the steps that are timed
-epsilons: list[float] = [1.0, 0.3, 0.1, 0.03, 0.01]  # entropies of the plan
+epsilons: list[float] = [
+    1.0,
+    0.3,
+    0.1,
+    0.03,
+    0.01,
+]  # strengths of the entropic term
 pairs: int = 3  # times that two ways take turns
 watts: float = 400.0  # power of your whole machine
 intensity: float = 421.0  # g of CO2 equivalent a kWh
@@ -155,7 +161,8 @@ pd.DataFrame(shown.items(), columns=["arm", "first run"]).pipe(tables.show)
 # $$ t_\mathrm{extra} =
 # \frac{t_\mathrm{LICO} - t_\mathrm{baseline}}{\text{training pictures}} , $$ (eq-08-extra)
 #
-# does not. A dash is a training that did not fit into memory:
+# is free of that division. Where pictures are waited for, part of LICO's work costs
+# nothing, and it is hidden here too. A dash is a training that did not fit into memory:
 
 # %%
 tables.show(cost.printed_prices(), digits=2)
@@ -164,9 +171,9 @@ tables.show(cost.printed_prices(), digits=2)
 # ## Where it goes: tokens
 #
 # The text tower of CLIP's ViT-B/32 takes prompts of $L = 77$ tokens. A prompt of LICO
-# has a start, $n$ learnable tokens, the few tokens of a name, an end; the rest is
-# padding. The tower looks back only: the feature of a token depends on what stands
-# before it, on nothing behind it. Two things follow.
+# has a start, $n_\mathrm{ctx}$ learnable tokens, the few tokens of a name, an end; the
+# rest is padding. The tower looks back only: the feature of a token depends on what
+# stands before it, on nothing behind it. Two things follow.
 #
 # - Nothing behind the end token is needed: the prompt may be *cut* there.
 # - Two prompts that begin alike have the same features as far as they do. All prompts
@@ -192,8 +199,9 @@ plt.show()
 #
 # The published codes differ in what they run. konradszewczyk/lico-reproduction encodes
 # a prompt *a picture*, in three forms: a shared context, own contexts of each class,
-# the name in front. The code behind {cite:t}`lei2024response` has $n$ rolled copies of
-# each class's prompt. Tokens of one step, batches of 64, $n = 12$:
+# the name in front. The code behind {cite:t}`lei2024response` has $n_\mathrm{ctx}$
+# rolled copies of each class's prompt. Tokens of one step, batches of 64,
+# $n_\mathrm{ctx} = 12$:
 
 # %%
 counts = cost_tokens.token_table(batch=64)
@@ -205,7 +213,7 @@ plt.show()
 
 # %% [markdown]
 # Does it matter how many learnable tokens there are? Padded prompts do not know; the
-# others do. Move $n$:
+# others do. Move $n_\mathrm{ctx}$:
 
 # %% mystnb={"figure": {"name": "fig-08-moved", "caption": "**The number of learnable tokens, moved by hand**: tokens of a step, way by way, as in {numref}`fig-08-tokens`; all frames on one scale. The first frame is that of the published codes."}}
 moved_figures.tokens_over_contexts(
@@ -219,9 +227,10 @@ moved_figures.tokens_over_contexts(
 # ### The same mathematics?
 #
 # The book's text branch ({doc}`01_text_features`) shares beginnings, or cuts where
-# contexts are own. Beside it the padded way: the same tower, one row of 77 tokens a
-# class. Relative errors of the features and of the context's gradient, in float64,
-# through two of the tower's blocks with random weights:
+# there is little to share: own contexts, and the name in front. Beside it the padded
+# way: the same tower, one row of 77 tokens a class. Relative errors of the features and
+# of the context's gradient, in float64, through two of the tower's blocks with random
+# weights:
 
 # %%
 errors = cost_tokens.exactness(2, cost_tokens.DATA["Imagenette"][:6])
@@ -260,7 +269,8 @@ tables.show(cost_flops.prices(), digits=2)
 #
 # That is the column *predicted*; it knows nothing of the losses themselves, of reading
 # pictures or of memory, and *ratio* is what was measured. The last column is the same
-# equation with the prompts of all classes as a trie, and gradients to the context alone.
+# equation with the prompts of all classes as a trie, and gradients to the context
+# alone.
 
 # %%
 tables.show(cost_flops.predicted(), digits=2)
@@ -284,9 +294,9 @@ tables.show(cost_flops.difference_tensors(batch=128), digits=2)
 # ## How it grows
 #
 # Now the clock. Two ways of the same work take turns, so that both meet the same
-# machine, as often as `pairs` says (steps three times as often); medians are shown. An
-# *exponent* $p$ of 1 says that twice the size takes twice as long, 0 that size does not
-# matter:
+# machine, as often as `pairs` says (steps three times as often, transport once);
+# medians are shown. An *exponent* $p$ of 1 says that twice the size takes twice as
+# long, 0 that size does not matter:
 #
 # $$ \log t = p \, \log(\text{size}) + \text{constant} . $$ (eq-08-exponent)
 #
@@ -309,17 +319,18 @@ cost_figures.growth(grown, exponents)
 plt.show()
 
 # %% [markdown]
-# By counting, the padded branch is proportional to $K$ and does not care for $n$: its
-# rows have 77 tokens whatever stands in them. The shared one has $1 + n$ tokens and
-# then those of the names, so that both exponents should lie below 1. What else the
-# clock shows is what a machine needs to begin at all.
+# By counting, the padded branch is proportional to $K$ and does not care for
+# $n_\mathrm{ctx}$: its rows have 77 tokens whatever stands in them. The shared one has
+# $1 + n_\mathrm{ctx}$ tokens and then those of the names, so that both exponents should
+# lie below 1. What else the clock shows is what a machine needs to begin at all.
 #
 # ### Transport
 #
-# The published codes find the plan with Sinkhorn's loop and let autograd go back
-# through every turn of it. The book's plan is found by Newton steps to full
-# convergence, and its gradient by the implicit function theorem
-# ({doc}`02_ot_alignment`). On the costs of a trained LICO, one batch:
+# The published codes find the plan with Sinkhorn's loop. Both reproductions let
+# autograd go back through every turn of it; the authors' code has no gradient here. The
+# book's plan is found by Newton steps to full convergence, and its gradient by the
+# implicit function theorem ({doc}`02_ot_alignment`). On the costs of a trained LICO,
+# one batch:
 
 # %%
 costs = cost_growth.costs_of(arms["lico"][0], batch)
@@ -327,7 +338,7 @@ times = cost_growth.transports(costs, epsilons)
 memory = cost_growth.unrolled(costs, epsilon=0.1)
 tables.show(text_tokens.exponents(times, ["error"]), digits=4)
 
-# %% mystnb={"figure": {"name": "fig-08-transport", "caption": "**The price of a transport loss.** Left: time of value and gradient, by the entropy of the plan; the numbers are the iterations that the loop made before its own stop. Right: what autograd keeps, by the iterations of the loop, all axes on log scales."}, "image": {"alt": "Two line plots with two lines each: time over epsilon with iteration counts at the points of the loop, and memory over iterations, where the line of the converged plan is level."}}
+# %% mystnb={"figure": {"name": "fig-08-transport", "caption": "**The price of a transport loss.** Left: time of value and gradient, by $\\varepsilon$; the numbers are the iterations of the loop, up to its stop or its limit. Right: what autograd keeps, by the iterations of the loop, all axes on log scales."}, "image": {"alt": "Two line plots with two lines each: time over epsilon with iteration counts at the points of the loop, and memory over iterations, where the line of the converged plan is level."}}
 cost_figures.transport(times, memory)
 plt.show()
 
@@ -379,7 +390,7 @@ price_figures.bench({"record": kept, "your machine": own})
 plt.show()
 
 # %% [markdown]
-# Where a bar was not reached, or a row needs a word, the record says what holds it:
+# Where a bar was not reached, or a row needs a word (a dash: the record has none):
 
 # %%
 tables.show(cost_bench.remarks(kept))
@@ -452,9 +463,10 @@ plt.show()
 # %% [markdown]
 # ## What deviates, and why
 #
-# - Prompts are read as `paper` reads them: $n$ context tokens and one class token. The
-#   study's code also reads padding behind the end of shorter names, a few tokens more;
-#   its exact form is the preset `repro_shared`.
+# - Prompts are read as `paper` reads them: $n_\mathrm{ctx}$ context tokens and one
+#   class token. The study's code also reads padding behind the end of shorter names,
+#   which for CIFAR-100 makes 413 tokens of the trie's 232; its exact form is the preset
+#   `repro_shared`.
 # - Leaving out the classes that a batch does not hold is counted, and not done: the
 #   book runs the prompts of all classes, so that shapes stay the same at every step.
 # - The tower that is timed here has random weights and few blocks: cost does not depend

@@ -38,7 +38,9 @@ class Cost(LicoChapter):
         [16, 32, 64], min_length=3, description="pictures of the steps that are timed"
     )
     epsilons: list[PositiveFloat] = Field(
-        [1.0, 0.3, 0.1, 0.03, 0.01], min_length=3, description="entropies of the plan"
+        [1.0, 0.3, 0.1, 0.03, 0.01],
+        min_length=3,
+        description="strengths of the entropic term",
     )
     pairs: int = Field(3, ge=1, description="times that two ways take turns")
     watts: float = Field(400.0, gt=0, description="power of your whole machine")
@@ -123,7 +125,7 @@ def printed_prices() -> pd.DataFrame:
     """Return a row a column of Table 1: seconds, ratios, extra time of a picture.
 
     "extra, ms a picture" is 1000 (LICO - baseline) / training pictures: unlike the
-    ratio it does not depend on how long the baseline takes. NaN where LICO did not fit
+    ratio it is not divided by how long the baseline takes. NaN where LICO did not fit
     into memory.
     """
     pictures = pictures_printed()

@@ -85,7 +85,7 @@ def table(rows: Sequence[Row] | None) -> pd.DataFrame:
 def remarks(rows: Sequence[Row] | None) -> pd.DataFrame:
     """Return a row a bench that missed its bar or says more: value, bar, what it says.
 
-    Where a bar is missed, what is said is the floor and what holds it.
+    A dash where the record says nothing of a row.
     """
     if rows is None:
         return _none()

@@ -34,6 +34,7 @@ def graph(network: nn.Module, images: torch.Tensor) -> list[tuple[str, ...]]:
             str(getattr(node.meta.get("val"), "shape", "")),
         )
         for node in traced.graph.nodes
+        if node.op != "placeholder"  # weights, and the pictures
     ]
 
 

@@ -179,7 +179,8 @@ def exactness(layers: int, names: Sequence[str], seed: int = 0) -> pd.DataFrame:
             dtype=torch.float64,
         )
         found = {}
-        for way, run in ways(tower, made, form.own).items():
+        cut = form.own or form.position == "front"  # as in training
+        for way, run in ways(tower, made, cut).items():
             context = start.clone().requires_grad_()
             features = run(context)
             (change,) = torch.autograd.grad((slope * features.tokens).sum(), context)
@@ -208,10 +209,13 @@ def exact(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def ways(
-    tower: nn.Module, prompts: Prompts, own: bool = False
+    tower: nn.Module, prompts: Prompts, cut: bool = False
 ) -> Mapping[str, Callable[[Tensor], text_tower.TextFeatures]]:
-    """Return the padded and the short way from a context to the text features."""
-    trie = None if own else text_tower.build_trie(prompts)
+    """Return the padded and the short way from a context to the text features.
+
+    The short way cuts prompts at their end, or shares their beginnings.
+    """
+    trie = None if cut else text_tower.build_trie(prompts)
 
     def padded(context: Tensor) -> text_tower.TextFeatures:
         each = context.expand(len(prompts.rows), -1, -1)
@@ -219,7 +223,8 @@ def ways(
 
     def short(context: Tensor) -> text_tower.TextFeatures:
         if trie is None:
-            return text_tower.own_features(tower, prompts, context)
+            each = context.expand(len(prompts.rows), -1, -1)
+            return text_tower.own_features(tower, prompts, each)
         return text_tower.shared_features(tower, trie, context)
 
     return {"padded": padded, "shared" if trie else "cut": short}

@@ -40,7 +40,7 @@ class OtAlignment(LicoChapter):
     epsilons: list[PositiveFloat] = Field(
         [1.0, 0.3, 0.1, 0.03, 0.01, 0.003],
         min_length=2,
-        description="entropies of the plan, from large to small",
+        description="strengths of the entropic term, from large to small",
     )
 
     def arms(self) -> dict[str, list[RunSettings]]:

@@ -153,12 +153,12 @@ def learns(side: TextSide, clip: nn.Module) -> Tensor:
 
 
 def name_part(side: TextSide, clip: nn.Module) -> float:
-    """Return how much of the distance between classes is made by their names, [0, 1].
+    """Return how much of the distance between classes is made by their names.
 
     mean |G_k(name of l) - G_k|^2 / mean |G_k - G_l|^2 of the rows that manifold
     matching compares: class k keeps its own context vectors and bears the name of
-    another, k + s for about eight shifts s. 1 where the context is shared; what is
-    missing needs the contexts too.
+    another, k + s for about eight shifts s. 0 or more, 1 where the context is shared;
+    what differs from 1 is due to the contexts.
     """
     names, own = side.prompts.names, rows_of_texts(side)
     classes = len(names)

@@ -146,6 +146,8 @@ def tokens_table(
             made = prompts.build_prompts(
                 classes, method.n_ctx, method.position, method.full_stop, length
             )
+            if method.text_tokens == "every position":
+                made = prompts.every_position(made)
             copies = method.n_ctx if method.contexts == "rolled" else 1
             own = method.contexts == "class"
             for way, count in text_tower.tokens_per_step(made, copies, own).items():

@@ -196,7 +196,7 @@ def transport(times: pd.DataFrame, kept: pd.DataFrame) -> Figure:
             )
         grown = kept[kept["way"] == way]
         right.plot(grown["iterations"], grown["megabytes"], label=way, **style)
-    left.set(xscale="log", yscale="log", xlabel=r"entropy $\epsilon$")
+    left.set(xscale="log", yscale="log", xlabel=r"$\varepsilon$")
     left.set_ylabel("milliseconds, value and gradient", fontsize=9)
     low, high = left.get_ylim()
     left.set_ylim(low / 1.3, high * 1.8)

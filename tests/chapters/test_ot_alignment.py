@@ -1,6 +1,7 @@
 """Chapter 02: features, controls, plans and gradients, by hand and against POT."""
 
 import math
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -334,15 +335,25 @@ def test_the_arithmetic_holds_on_noise() -> None:
     assert all(row[3] for row in rows)
 
 
+def test_a_plan_held_fixed_is_another_gradient_unless_all_texts_are_equal() -> None:
+    found = noise()
+    assert all(row[3] for row in ot_gradients.held_fixed(found, 0.1))
+    alike = replace(found, tokens=found.tokens[:, :1].expand_as(found.tokens))
+    _, on_maps = ot_gradients.held_fixed(alike, 0.1)
+    assert on_maps[2] < 1e-9
+    assert not on_maps[3]
+
+
 def test_a_plan_that_saves_no_more_than_its_controls_is_told() -> None:
     kinds = (
         ot_alignment.UNTRAINED,
         ot_alignment.WITHOUT,
+        ot_alignment.SHUFFLED,
         ot_alignment.GAUSSIAN,
         ot_alignment.OTHER,
     )
     found = {ot_alignment.TRAINED: noise()} | {name: noise() for name in kinds}
     *same, swapped = ot_gradients.plan_verdicts([found, found], 0.1)
-    assert [row[2] for row in same] == pytest.approx([1.0] * 8)
+    assert [row[2] for row in same] == pytest.approx([1.0] * 11)
     assert not any(row[3] for row in same)
     assert swapped[0].startswith("gain: own")

@@ -208,6 +208,8 @@ def test_tokens_of_published_sizes(clip: nn.Module) -> None:
     assert of("CIFAR-10", "rebuttal") == [12 * 10 * 77, 12 * 10 * 16, 12 * (13 + 30)]
     assert of("CIFAR-10", "lico_fact") == [770, 160]
     assert of("CIFAR-100", "rebuttal") == [92_400, 19_428, 3_984]
+    # To the longest name's end, padding included; with the name behind, 413 of a trie.
+    assert of("CIFAR-100", "repro_shared") == [7_700, 1_700, 413]
 
 
 # Names
