@@ -146,6 +146,7 @@ Names = Literal[
 ]
 
 
+WORDLESS = ("random-vectors", "one-hot", "vectors:random", "vectors:one-hot")
 LEAST_TAU = 0.01  # of a bounded temperature: 1 / tau = exp(t), t up to log 100
 
 
@@ -207,6 +208,20 @@ class Lico(Classifier):
             (
                 self.ot_text == "copies" and not rolled,
                 "ot_text='copies' needs contexts='rolled' or 'rolled apart'",
+            ),
+            (
+                rolled and self.ot_text != "copies",
+                f"contexts='{self.contexts}' makes copies that only ot_text='copies' "
+                "reads",
+            ),
+            (
+                self.shuffle and self.n_ctx < 2,
+                "one learnable token cannot change places: take n_ctx >= 2",
+            ),
+            (
+                self.names == "permuted" and self.language in WORDLESS,
+                f"language='{self.language}' knows no names to permute: take "
+                "names='aligned'",
             ),
             (
                 told and self.contexts != "shared",

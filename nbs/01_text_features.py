@@ -502,14 +502,20 @@ tables.show(text_presets.told_table(told, presets["paper"]))
 # %% [markdown]
 # ## Names at the wrong label
 #
-# Text $k$ must name class $k$. If the list of names is sorted, and the data set's
-# labels follow another order or other spellings, texts move. CIFAR-10's label order is
+# Text $k$ must name class $k$. The list in ymLeiFDU/LICO, which serves every data set
+# there, is that of CIFAR-10, but for one name:
+
+# %%
+cases = class_names.namings()
+tables.show(cases["CIFAR-10, authors' list"].table(range(4)))
+
+# %% [markdown]
+# If the list of names is sorted, and the data set's labels follow another order or other spellings, texts move. CIFAR-10's label order is
 # alphabetical, but in lico-fact `airplane` is called `plane`: sorted, it moves from
 # the first place to the eighth. Imagenette's order is that of its folders, and capitals
 # sort before small letters.
 
 # %% mystnb={"figure": {"name": "fig-01-names", "caption": "**Labels and their texts after sorting the names.** From each label, left, a line leads to the class that its text names, right: grey where it fits, orange where it does not."}, "image": {"alt": "Two connection charts of ten class names each, for CIFAR-10 and Imagenette; most lines are orange and slanted, three in each chart are grey and horizontal."}}
-cases = class_names.namings()
 chosen = ["CIFAR-10, names", "Imagenette, names"]
 text_figures.connections({c: (cases[c].own, cases[c].texts) for c in chosen})
 plt.show()

@@ -43,14 +43,29 @@ ROLLED = {"contexts": "rolled", "ot_text": "copies"}
     ("values", "line", "remedy"),
     [
         (
-            {"contexts": "rolled", "n_ctx": 1},
+            {"contexts": "rolled", "n_ctx": 1, "ot_text": "copies"},
             "a rolled context needs n_ctx >= 2",
             {"n_ctx": 2},
         ),
         (
-            {"contexts": "rolled apart", "n_ctx": 1},
+            {"contexts": "rolled apart", "n_ctx": 1, "ot_text": "copies"},
             "a rolled context needs n_ctx >= 2",
             {"n_ctx": 2},
+        ),
+        (
+            {"contexts": "rolled"},
+            "contexts='rolled' makes copies that only ot_text='copies' reads",
+            {"ot_text": "copies"},
+        ),
+        (
+            {"shuffle": True, "n_ctx": 1},
+            "one learnable token cannot change places: take n_ctx >= 2",
+            {"n_ctx": 2},
+        ),
+        (
+            {"names": "permuted", "language": "one-hot"},
+            "language='one-hot' knows no names to permute: take names='aligned'",
+            {"names": "aligned"},
         ),
         (
             {"ot_text": "copies"},
@@ -108,6 +123,22 @@ def test_switches_that_do_not_go_together(
     assert str(caught.value) == line
     assert Lico.of(**values | remedy)
     assert line in refused({"method": {"name": "lico"} | values})
+
+
+@pytest.mark.parametrize(
+    ("switch", "value"),
+    [
+        *(("contexts", "sharde"), ("position", "back"), ("ot_text", "token")),
+        *(("temperature", "cold"), ("plan", "none"), ("names", "random")),
+    ],
+)
+def test_a_value_that_a_switch_does_not_have_is_refused(
+    switch: str, value: str
+) -> None:
+    with pytest.raises(Refused, match=f"'{switch}' = '{value}'") as caught:
+        Lico.of(**{switch: value})
+    assert repr(getattr(Lico(), switch)) in str(caught.value)  # what there is
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [CrossEntropy, Cgc])

@@ -1,19 +1,20 @@
 """Chapter 03: cross-entropy, + MM, + OT, LICO, its versions, language controls."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from pydantic import Field, NonNegativeInt, field_validator
 
 from helpers.chapters.chapter import LicoChapter
+from helpers.lab.recipes import label
 from helpers.lab.runs import Run
 from helpers.language import sources
 from helpers.measure.aggregate import aggregate
 from helpers.methods.presets import OPEN_IN_REBUTTAL, PRESETS, title
 from helpers.report import arms as tables_of
 from helpers.report import intervention, records
-from helpers.settings import Cgc, Lico, Method, Refused, RunSettings, nearest
+from helpers.settings import WORDLESS, Cgc, Lico, Method, Refused, RunSettings, nearest
 
 GRAD_CAM = "Grad-CAM"
 # Arm: the preset it starts from, and what it changes.
@@ -159,11 +160,32 @@ class Training(LicoChapter):
         enough = self.pictures >= ENOUGH[0] and mean >= ENOUGH[1]
         return kind if enough else f"{kind}, mechanism only"
 
+    def modified(self) -> list[str]:
+        """Return the arms that these parameters make others than usual, as alpha does.
+
+        A switch that is part of an arm, as beta = 0 of `mm`, does not modify it, nor
+        does another tower; a page without words does.
+        """
+        wordless = self.language in (*sources.CONTROLS, *WORDLESS)
+        usual = Training.of() if wordless else Training.of(language=self.language)
+        return [
+            arm
+            for arm in _arms_of(self.variants)
+            if isinstance(method := self.method(arm), Lico)
+            and title(method) != title(cast(Lico, usual.method(arm)))
+        ]
+
+    def named(self, arms: Mapping[str, list[Run]]) -> dict[str, list[Run]]:
+        """Return the runs by the names under which figures show their arms."""
+        changed = self.modified()
+        return {tables_of.marked_name(arm, changed): runs for arm, runs in arms.items()}
+
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
         """Return of each run what the claims need, per picture, and its means."""
         return {
             "parameters": self.model_dump(),
             "language": self.weight(arms),
+            "modified": self.modified(),
             "arms": rows_of(arms),
         }
 
@@ -211,7 +233,7 @@ def _row(run: Run) -> dict[str, Any]:
     shown, everyone = record["maps"], record["consistency"]
     method = run.settings.method
     row = {
-        "method": title(method) if isinstance(method, Lico) else method.name,
+        "method": title(method) if isinstance(method, Lico) else label(run.settings),
         "accuracy": record["accuracy"],
         "training_accuracy": record["training_accuracy"],
         "trained_out": record["trained_out"],

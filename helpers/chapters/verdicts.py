@@ -5,10 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from helpers.chapters.training import GROUPS, Training
-from helpers.methods.presets import title
 from helpers.report import arms, ledger
 from helpers.report.records import NOT_MADE, Record
-from helpers.settings import Lico
 
 
 class Verdicts(Training):
@@ -16,17 +14,8 @@ class Verdicts(Training):
 
 
 def page_name(summary: Record) -> str:
-    """Return what the runs of a page are called: "modified" if an arm is not as usual.
-
-    A switch that is part of an arm, as beta = 0 of `mm`, does not modify it.
-    """
-    usual = Training.of()
-    changed = any(
-        isinstance(method := usual.method(arm), Lico) and row["method"] != title(method)
-        for arm, rows in summary["arms"].items()
-        for row in rows.values()
-    )
-    return "this page, modified" if changed else "this page"
+    """Return what the runs of a page are called, "modified" if one of its arms is."""
+    return "this page, modified" if summary["modified"] else "this page"
 
 
 def gains_apart(record: Record) -> pd.DataFrame:

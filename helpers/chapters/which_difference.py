@@ -12,6 +12,7 @@ from helpers.lab.runs import Run
 from helpers.methods.factors import FACTORS, GROUPS, Factor, factor
 from helpers.methods.presets import (
     OPEN_IN_REBUTTAL,
+    RECIPES,
     REPAIRS,
     differences,
     preset,
@@ -19,7 +20,7 @@ from helpers.methods.presets import (
 )
 from helpers.methods.text_side import published_view
 from helpers.report.factors import group_of
-from helpers.settings import RunSettings, nearest
+from helpers.settings import Classifier, RunSettings, nearest
 
 BASELINE, LICO = "ce", "lico"
 # Preset: repository, state, in a column's words.
@@ -125,19 +126,24 @@ def in_no_code(table: pd.DataFrame) -> list[str]:
 
 
 def switch_table() -> pd.DataFrame:
-    """Return a row a switch that a code changes: `paper`, then each code's value."""
-    changed = {code: differences(code) for code in CODES}
-    own = switches(preset("paper"))
+    """Return a row a switch that a code changes: `paper`, then each code's value.
+
+    First those of the method, then those of the training (`RECIPES`).
+    """
+    changed = {
+        code: {switch: new for switch, (_, new) in differences(code).items()}
+        | RECIPES.get(code, {})
+        for code in CODES
+    }
+    paper = preset("paper")
+    trained = {name: getattr(paper, name) for name in Classifier.model_fields}
     return pd.DataFrame(
         {
             "switch": switch,
             "paper": str(value),
-            **{
-                code: str(row[switch][1]) if switch in row else "·"
-                for code, row in changed.items()
-            },
+            **{code: str(row.get(switch, "·")) for code, row in changed.items()},
         }
-        for switch, value in own.items()
+        for switch, value in (switches(paper) | trained).items()
         if any(switch in row for row in changed.values())
     )
 

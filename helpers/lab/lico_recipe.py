@@ -78,6 +78,12 @@ def _check_together(settings: RunSettings, classes: int) -> None:
         raise Refused(f"language={method.language} reads no captions: take a tower")
     if method.tower == "trained" and fixed:
         raise Refused(f"language={method.language} has no tower to train")
+    if fixed and (asked := _of_prompts(method)):
+        raise Refused(
+            f"{asked}: language={method.language} is one vector a class, without a "
+            f"prompt, so that '{method.preset}' would be another method: take a tower, "
+            "or leave it out"
+        )
     rows = method.n_ctx * classes
     view = method.repairs == "none" and method.ot_text == "copies"
     if view and rows != UNREPAIRED[0] * UNREPAIRED[1]:
@@ -86,6 +92,14 @@ def _check_together(settings: RunSettings, classes: int) -> None:
             f"{list(UNREPAIRED)} x d': repairs='made' views them as "
             f"[{method.n_ctx}, {classes}] x d'"
         )
+
+
+def _of_prompts(method: Lico) -> str:
+    """Return the switches by which a method asks for a prompt of a form, if any."""
+    plain = Lico()
+    names = ("contexts", "position", "shuffle", "text_tokens")
+    asked = [name for name in names if getattr(method, name) != getattr(plain, name)]
+    return ", ".join(f"{name}='{getattr(method, name)}'" for name in asked)
 
 
 def _clip_run(settings: RunSettings) -> tuple[RunSettings, ...]:

@@ -78,7 +78,7 @@ def read_features(path: str, class_names: Sequence[str], width: int) -> Tensor:
 def check_alignment(names: Sequence[str], class_names: Sequence[str]) -> None:
     """Raise `Refused` unless text k names class k of the data, for every k.
 
-    Two of three published codes give names that do not fit their labels.
+    All three published codes give names that do not fit the labels of some data.
     """
     if sorted(names) != sorted(class_names):
         strange = sorted(set(names) - set(class_names)) or [f"{len(names)} names"]

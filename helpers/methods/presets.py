@@ -155,6 +155,10 @@ OPEN_IN_REBUTTAL: dict[Choice, tuple[Any, ...]] = {
     ),
     Choice("unit", "rows scaled to length 1", "[fact]: no"): (True,),
     Choice("sign", "softmax of -D, or of +D as in [code]", "[fact]: -D"): ("far",),
+    Choice("kl_floor", "KL plain as in [code], or floored", "[fact]: 1e-4"): (0.0,),
+    Choice("tower", "text tower trained as in [code], or frozen", "[fact]: frozen"): (
+        "trained",
+    ),
 }
 
 
@@ -182,7 +186,11 @@ REPAIRS: dict[str, tuple[Repair, ...]] = {
             "PromptLearnerBERT; modules not in the repository",
             "cross-entropy, CLIP's prompts, this book's networks",
         ),
-        Repair("class names of CIFAR-10 for every data set", "the data set's own"),
+        Repair(
+            "class names of CIFAR-10 for every data set, 'automobile' in the place of "
+            "'bird'",
+            "the data set's own",
+        ),
         Repair("its test reads an average of weights that is None", "the weights"),
     ),
 }
@@ -208,13 +216,17 @@ def differences(name: str) -> dict[str, tuple[Any, Any]]:
     }
 
 
-# What may be chosen without making a preset another: its training, the size of its
-# pieces, and where its language comes from.
+# What may be chosen without making a preset another: its training, the width of its
+# projection, and where its language comes from.
 FREE = {
     *Classifier.model_fields,
-    *("name", "preset", "language", "text_width", "hidden", "n_ctx"),
+    *("name", "preset", "language", "text_width", "hidden"),
     *("clip_pictures", "clip_epochs", "clip_seed"),
 }
+
+
+# What all arms of a page are trained with, whatever it is.
+SCHEDULE = {"name", "backbone", "epochs", "batch", "lr", "flip", "shift"}
 
 
 def modified(method: Lico) -> dict[str, Any]:
@@ -235,13 +247,20 @@ def modified(method: Lico) -> dict[str, Any]:
 def title(method: Lico) -> str:
     """Return what a method is called wherever it is shown: "paper, modified: beta 0".
 
-    A preset of which a switch was changed never bears its bare name.
+    A preset of which a switch was changed never bears its bare name; nor does one that
+    was trained otherwise than all arms of the book are, but for its `SCHEDULE`.
     """
-    changed = modified(method)
-    if not changed:
-        return method.preset
-    what = ", ".join(f"{name} {value}" for name, value in changed.items())
-    return f"{method.preset}, modified: {what}"
+    usual = Classifier()
+    trained = {
+        name: getattr(method, name)
+        for name in Classifier.model_fields
+        if name not in SCHEDULE and getattr(method, name) != getattr(usual, name)
+    }
+    found = method.preset
+    for how, changed in (("modified", modified(method)), ("trained with", trained)):
+        what = ", ".join(f"{name} {value}" for name, value in changed.items())
+        found += f", {how}: {what}" if what else ""
+    return found
 
 
 def switches(method: Lico) -> dict[str, Any]:

@@ -10,9 +10,15 @@ from pathlib import Path
 from helpers import paths
 from helpers.data.json_text import read_json
 from helpers.report import margins
-from helpers.report.verdict import Verdict
+from helpers.report.verdict import Outcome, Verdict
 
 TRIAL = "13_one_table-study"
+# What numbers say without a verdict.
+NUMBERS: dict[Outcome, str] = {
+    "supported": "numbers go its way",
+    "contradicted": "numbers go against it",
+    "no relevant difference": "numbers within the margin",
+}
 OF_PREDICTIONS = ("accuracy", "recognition")  # need no trial: they look at no map
 
 
@@ -33,7 +39,7 @@ def heard(found: Verdict) -> Verdict:
     if found.outcome == "undecided" or may_judge(found.metric):
         return found
     label = margins.metric(found.metric).label
-    reason = f"{label} was not admitted; by its numbers {found.outcome}"
+    reason = f"{label} was not admitted; {NUMBERS[found.outcome]}"
     return replace(found, outcome="undecided", reason=reason)
 
 

@@ -3,7 +3,7 @@
 A summary is what chapter 03 keeps of its runs, `summary["arms"][arm][seed]`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,22 @@ GRAD_CAM = "Grad-CAM"
 BASELINE = "ce"
 NEAR_CEILING = 0.98  # of an accuracy
 Summary = Mapping[str, Any]
+
+
+def marked_name(arm: str, changed: Collection[str]) -> str:
+    """Return what an arm is called where it is shown: "lico (modified)" if changed."""
+    return f"{arm} (modified)" if arm in changed else arm
+
+
+def marked(summary: Summary) -> Summary:
+    """Return a summary whose arms bear the names under which they are shown.
+
+    `summary["modified"]` are those that the page's parameters made others than usual;
+    a record of usual arms need not have it.
+    """
+    changed = summary.get("modified", ())
+    arms = {marked_name(arm, changed): rows for arm, rows in summary["arms"].items()}
+    return {**summary, "arms": arms}
 
 
 def only(summary: Summary | None, arms: Sequence[str]) -> Summary | None:
@@ -47,7 +63,7 @@ def accuracy(summary: Summary) -> pd.DataFrame:
     arm has room to be better; "inert": a loss that did not act in some run.
     """
     rows = []
-    for arm, seeds in summary["arms"].items():
+    for arm, seeds in marked(summary)["arms"].items():
         runs = list(seeds.values())
         tests = np.array([run["accuracy"]["test"] for run in runs])
         kinds = [run["intervention"]["inert"] for run in runs if "intervention" in run]
@@ -85,7 +101,7 @@ def _top(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def interventions(summary: Summary) -> pd.DataFrame:
     """Return a row an arm with language: mean of `intervention.describe` over seeds."""
     rows = []
-    for arm, seeds in summary["arms"].items():
+    for arm, seeds in marked(summary)["arms"].items():
         lines = [run["intervention"] for run in seeds.values() if "intervention" in run]
         if lines:
             rows.append({"arm": arm, **intervention.mean_of(lines)})
@@ -101,7 +117,7 @@ def scores(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
     The references (uniform, centred Gaussian, random smooth; the masks where they are
     known) stand for what knows nothing of the picture, and for what knows all.
     """
-    arms = summary["arms"]
+    arms = marked(summary)["arms"]
     rows = [
         {"map": f"Grad-CAM, {arm}", **_means(arms[arm], GRAD_CAM, metrics)}
         for arm in arms
@@ -141,7 +157,7 @@ def differences(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
     """Return arm minus baseline for each arm, seed and metric that is known: a row."""
     base = summary["arms"][BASELINE]
     rows = []
-    for arm, seeds in summary["arms"].items():
+    for arm, seeds in marked(summary)["arms"].items():
         for seed, run in seeds.items():
             if arm == BASELINE or seed not in base:
                 continue

@@ -14,7 +14,7 @@ import pandas as pd
 
 from helpers.measure.statistics import Floats, smallest_effect
 from helpers.report import margins
-from helpers.report.admission import heard
+from helpers.report.admission import NUMBERS, heard
 from helpers.report.joint import all_of
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, verdict
@@ -213,11 +213,19 @@ def full_table(summary: Summary, names: Sequence[str] = ()) -> pd.DataFrame:
         return pd.DataFrame({"claim": ["none: an arm or a score is missing"]})
     frame = table([row for row, _ in chosen])
     free_of_it = [
-        "the same" if other.label == row[1].label else in_few_words(other)
+        "the same"
+        if other.label == row[1].label
+        else NUMBERS.get(other.outcome, in_few_words(other))
         for row, other in chosen
     ]
     frame.insert(3, "exploratory", free_of_it)
-    return frame
+    changed = set(summary.get("modified", ()))
+    return frame.assign(
+        claim=[
+            f"{claim.name} (modified)" if changed & _arms_of(claim) else claim.name
+            for (claim, _), _ in chosen
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -311,6 +319,10 @@ def seeds_needed(found: Verdict, most: int = 200) -> int | None:
         if smallest_effect(seeds) * found.sd <= found.margin:
             return seeds
     return None
+
+
+def _arms_of(claim: margins.Claim) -> set[str]:
+    return {arm for pair in claim.compare for arm in (*pair.better, *pair.than)}
 
 
 def _versus(comparison: margins.Comparison) -> str:

@@ -135,11 +135,12 @@ def study(record: Mapping[str, Any] | None, metrics: Sequence[str]) -> Figure:
     """Show all arms of a record by `against_baseline`, or that it is not there."""
     if record is None:
         return nothing("not recorded yet")
+    shown = arms.marked(record)
     return against_baseline(
         arms.differences(record, metrics),
         arms.seed_to_seed(record, metrics),
         metrics,
-        ledger.inert_arms(record, list(record["arms"])),
+        ledger.inert_arms(shown, list(shown["arms"])),
     )
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from helpers.methods.presets import CHOICES, PRESETS, differences, preset
+from helpers.methods.presets import CHOICES, PRESETS, RECIPES, differences, preset
+from helpers.settings import Classifier
 
 # Preset: where it comes from, as `helpers.methods.presets` says in full.
 CODES = {
@@ -32,6 +33,30 @@ PARTS = {
     ),
     "transport": ("ot_text", "epsilon", "plan", "iterations", "plan_gradient"),
 }
+
+
+def of(name: str) -> pd.DataFrame:
+    """Return a preset as a table: a row a switch, with its value and that of `paper`.
+
+    The part "training" is what the code behind it trains with; arms of this book are
+    trained alike. Raises `Refused` for an unknown preset.
+    """
+    own, paper = preset(name, **RECIPES.get(name, {})), preset("paper")
+    parts = {switch: part for part, named in PARTS.items() for switch in named}
+    parts |= dict.fromkeys(Classifier.model_fields, "training")
+    order = ["weights, sizes, source", *PARTS, "training"]
+    rows: list[dict[str, str]] = [
+        {
+            "part": parts.get(switch, order[0]),
+            "switch": switch,
+            "value": str(getattr(own, switch)),
+            "in paper": "·" if value == getattr(own, switch) else str(value),
+        }
+        for switch, value in paper
+        if switch not in ("name", "preset")
+    ]
+    rows.sort(key=lambda row: order.index(row["part"]))
+    return pd.DataFrame(rows)
 
 
 def open_choices() -> pd.DataFrame:

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from helpers.report import ledger, margins, records
+from helpers.report.admission import NUMBERS
 
 METRICS = ("sch", "accuracy")
 # Parameters that may differ between summaries that are compared: what is trained, how
@@ -44,7 +46,8 @@ def rows(
     """Return a row a metric, arm and value of the parameter: arm - baseline, verdict.
 
     "sign": of the interval, "+" or "-" where it is clear of 0, else "0 within".
-    "exploratory": the verdict without the bars on inert arms and on the metric.
+    "exploratory": what numbers say without the bars on inert arms and on the metric.
+    "CE, top-1": the baseline's accuracy there, a mean over its seeds.
     """
     kept = comparable(summaries, parameter)
     found = []
@@ -61,15 +64,21 @@ def rows(
                 parameter: one["parameters"][parameter],
                 "epochs": one["parameters"]["epochs"],
                 "seeds": judged.seeds,
+                "CE, top-1": _baseline(one),
                 "arm - CE": judged.estimate,
                 "from": low,
                 "to": high,
                 "sign": "+" if low > 0 else "-" if high < 0 else "0 within",
                 "verdict": ledger.in_few_words(judged),
-                "exploratory": ledger.in_few_words(free),
+                "exploratory": NUMBERS.get(free.outcome, ledger.in_few_words(free)),
             }
         )
     return pd.DataFrame(found or {"metric": []})
+
+
+def _baseline(summary: Summary) -> float:
+    runs = summary["arms"][ledger.BASELINE].values()
+    return float(np.mean([run["accuracy"]["test"] for run in runs]))
 
 
 def signs(found: pd.DataFrame, parameter: str) -> pd.DataFrame:

@@ -361,6 +361,7 @@ def made(**shift: float) -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("all_admitted")
 def test_verdicts_follow_the_runs() -> None:
     summary = made(class_end=0.1, shared_front=-0.1)
     table: Any = claims.verdict_table(summary, claims.STATEMENTS)

@@ -93,6 +93,18 @@ def test_what_cannot_be_trained_is_refused_before_training(tmp_path: Path) -> No
     )
 
 
+def test_parameters_that_make_an_arm_another_mark_it() -> None:
+    assert Training.of(variants=["losses", "versions", "contrast"]).modified() == []
+    changed = Training.of(alpha=5.0, variants=["losses", "authors_jan", "contrast"])
+    assert changed.modified() == ["lico", "mm", "active", "authors_jan"]  # ot: alpha 0
+    assert Training.of(n_ctx=6).modified() == ["lico", "mm", "ot", "active"]
+    assert Training.of(hidden=64, epochs=3, lr=0.1, flip=True).modified() == []
+    own = Training.of(language="file:names.npz", variants=["losses", "controls"])
+    assert own.modified() == []  # its random vectors are of its own kind
+    wordless = Training.of(language="one-hot")
+    assert wordless.modified() == ["lico", "mm", "ot", "active"]
+
+
 def test_controls_of_fixed_features_are_fixed_features() -> None:
     chapter = Training.of(language="file:text.npz", text_width=300)
     for arm, source in FIXED.items():

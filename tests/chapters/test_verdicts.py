@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from helpers.chapters import verdicts
-from helpers.report import ledger
+from helpers.report import arms, ledger, lico_figures
 from helpers.report.claims_by_source import cells
 from helpers.report.records import packed
 
@@ -36,14 +36,32 @@ def summary(**arms: tuple[str, int, float]) -> dict[str, Any]:
 
 
 def test_a_page_with_an_arm_that_is_another_says_so() -> None:
-    usual = {
-        "ce": ("ce", 30, 0.4),
-        "lico": ("paper", 31, 0.4),
-        "mm": ("paper, modified: beta 0.0", 30, 0.4),
-    }
-    assert verdicts.page_name(summary(**usual)) == "this page"
-    changed = usual | {"lico": ("paper, modified: epsilon 0.01", 31, 0.4)}
-    assert verdicts.page_name(summary(**changed)) == "this page, modified"
+    made = summary(ce=("ce", 30, 0.4), lico=("paper", 31, 0.4))
+    assert verdicts.page_name(made | {"modified": []}) == "this page"
+    changed = made | {"modified": ["lico"]}
+    assert verdicts.page_name(changed) == "this page, modified"
+
+
+def test_a_modified_arm_is_marked_in_all_that_shows_it() -> None:
+    made = summary(ce=("ce", 30, 0.4), lico=("paper, modified: alpha 5", 31, 0.4))
+    for seeds in made["arms"].values():
+        for run in seeds.values():
+            run["intervention"] = {"inert": "no", "mm share": 0.1}
+            run["accuracy"] = {"test": 0.7, "validation": 0.7}
+            run["training_accuracy"] = 1.0
+    made["modified"] = ["lico"]
+    for table in (
+        arms.accuracy(made)["arm"],
+        arms.interventions(made)["arm"],
+        arms.scores(made, ["sch"])["map"].str.removeprefix("Grad-CAM, "),
+        arms.differences(made, ["sch"])["arm"],
+    ):
+        names = {name for name in table if name.startswith("lico")}
+        assert names == {"lico (modified)"}
+    ticks = lico_figures.study(made, ["sch"]).axes[0].get_yticklabels()
+    assert [tick.get_text() for tick in ticks] == ["lico (modified)"]
+    claims = ledger.full_table(made, ["1", "2"])["claim"]
+    assert set(claims) == {"1 (modified)", "2 (modified)"}
 
 
 def test_the_crops_of_cgc_are_taken_away() -> None:

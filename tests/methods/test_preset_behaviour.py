@@ -331,10 +331,12 @@ def test_nine_of_ten_texts_are_wrong_when_indexed_twice() -> None:
 def test_a_preset_bears_its_name_and_a_changed_one_does_not() -> None:
     for name in PRESETS:
         assert title(preset(name)) == name
-        assert title(preset(name, epochs=3, lr=0.5, n_ctx=6, hidden=7)) == name
+        assert title(preset(name, epochs=3, lr=0.5, hidden=7)) == name
     changed = preset("paper", beta=0.0, unit=False)
     assert modified(changed) == {"beta": 0.0, "unit": False}
     assert title(changed) == "paper, modified: beta 0.0, unit False"
+    kept = preset("paper", n_ctx=6, keep="best test", flip=True)
+    assert title(kept) == "paper, modified: n_ctx 6, trained with: keep best test"
     settings = RunSettings(method=changed)
     assert recipes.label(settings) == "lico-paper-modified"
     assert recipes.label(RunSettings(method=preset("active"))) == "lico-active"
@@ -346,9 +348,8 @@ def test_an_arm_that_changes_a_switch_is_marked(arm: str) -> None:
     method = Training().method(arm)
     assert isinstance(method, Lico)
     marked = title(method) != name
-    switched = {*changed} - {"n_ctx"}  # free in any preset; the arm's name says it
-    assert marked == bool(switched)
-    assert set(modified(method)) == switched
+    assert marked == bool(changed)
+    assert set(modified(method)) == {*changed}
 
 
 def test_no_preset_is_another_with_one_name_more() -> None:
@@ -376,3 +377,15 @@ def test_each_reading_of_the_response_is_another_method() -> None:
         for value in values:
             other = preset("rebuttal", **{choice.switch: value})
             assert getattr(other, choice.switch) == value
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_that_asks_for_a_prompt_is_refused_where_there_is_none(
+    name: str,
+) -> None:
+    settings = RunSettings(method=preset(name, language="vectors:random"))
+    if name in ("paper", "paper_stable", "active"):
+        recipes.recipe(settings).check(settings)
+        return
+    with pytest.raises(Refused, match=r"one vector a class|has no tower to train"):
+        recipes.recipe(settings).check(settings)

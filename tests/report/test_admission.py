@@ -44,7 +44,7 @@ def test_what_is_taken_back_keeps_its_numbers_and_says_its_word(trial: Path) -> 
     assert plain.outcome == "contradicted"
     found = heard(plain)
     assert found.outcome == "undecided"
-    assert found.reason == "SCH was not admitted; by its numbers contradicted"
+    assert found.reason == "SCH was not admitted; numbers go against it"
     assert (found.estimate, found.interval) == (plain.estimate, plain.interval)
     assert ledger.in_few_words(found) == "undecided: metric not admitted"
     undecided = verdict(
@@ -67,7 +67,7 @@ def test_the_ledger_asks_the_trial_and_its_exploratory_answers_do_not(
     made = summary(lico=-0.10, mm=0.05, ot=0.05)
     found = ledger.full_table(made, ["1", "2 (gain)"]).set_index("metric")
     assert found.loc["SCH", "verdict"] == "undecided: metric not admitted"
-    assert found.loc["SCH", "exploratory"] == "contradicted"
+    assert found.loc["SCH", "exploratory"] == "numbers go against it"
     assert found.loc["top-1", "verdict"] == "contradicted"
     trial.write_text(json.dumps({"may judge": ["sch"]}))
     admission._admitted.cache_clear()

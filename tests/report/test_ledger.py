@@ -123,7 +123,7 @@ def test_without_the_bar_an_inert_arm_is_judged_by_its_numbers() -> None:
     assert strict.interval == free.interval
     frame = ledger.full_table(made).set_index(["claim", "metric"])
     assert frame.loc[("1", "SCH"), "verdict"] == "undecided: inert"
-    assert frame.loc[("1", "SCH"), "exploratory"] == "supported"
+    assert frame.loc[("1", "SCH"), "exploratory"] == "numbers go its way"
     few = ledger.full_table(made, ["2"])
     assert few["claim"].tolist() == ["2"]
     acting = ledger.full_table(summary(lico=0.10))

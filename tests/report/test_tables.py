@@ -5,8 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from helpers.report import margins, records, tables
+from helpers.methods.presets import PRESETS, RECIPES, preset
+from helpers.report import margins, preset_tables, records, tables
 from helpers.report.provenance import provenance
+from helpers.settings import Lico
 
 
 def record(values: list[float], right: list[int]) -> dict:
@@ -61,3 +63,15 @@ def test_provenance_names_what_a_number_comes_from() -> None:
     assert {"python", "torch", "lightning"} <= set(found["versions"])
     row = records.origin({"training": found, "scoring": found})
     assert row["training, s"] == 1.2
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_prints_as_a_table_of_all_its_switches(name: str) -> None:
+    table = preset_tables.of(name).set_index("switch")
+    own = preset(name, **RECIPES.get(name, {}))
+    assert {*table.index} == {*Lico.model_fields} - {"name", "preset"}
+    for switch, row in table.iterrows():
+        assert row["value"] == str(getattr(own, str(switch)))
+        same = getattr(own, str(switch)) == getattr(preset("paper"), str(switch))
+        assert (row["in paper"] == "·") is same
+    assert table.loc["lr", "part"] == "training"
