@@ -76,6 +76,30 @@ def precision_table(nothing: effects_of.Nothing) -> pd.DataFrame:
     )
 
 
+def precision_trained(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the baseline's top-1 at each precision that was trained, as in Table 1.
+
+    "points": minus the baseline with neither, seed by seed, with its 95 % interval.
+    """
+    rows = []
+    own = effects_of.BASELINE
+    for name in (None, *PRECISION):
+        arm = own if name is None else f"{own}: {name}"
+        if arm not in summary["arms"]:
+            continue
+        seeds = ledger.common_seeds(summary, [arm, own])
+        each = effects_of.arm_scores(summary, arm, "accuracy", seeds).mean(axis=1)
+        row = {"run": "ce, neither" if name is None else f"ce, {name}"}
+        row |= {"seeds": len(seeds), "top-1, %": 100 * each.mean()}
+        row["SD, points"] = 100 * each.std(ddof=1) if len(seeds) > 1 else math.nan
+        if name is not None:
+            d = 100 * effects_of.differences_of(summary, [arm], [own], "accuracy")
+            low, high = t_interval(d, margins.load().inference.confidence)
+            row |= {"points": d.mean(), "from": low, "to": high}
+        rows.append(row)
+    return pd.DataFrame(rows if len(rows) > 1 else NONE)
+
+
 def nothing_table(summary: Mapping[str, Any]) -> pd.DataFrame:
     """Return the size of changing nothing: a row a metric and kind of difference."""
     rows = []

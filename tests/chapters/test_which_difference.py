@@ -270,6 +270,16 @@ def test_the_published_precisions_are_read_as_differences() -> None:
     )
 
 
+def test_baselines_of_other_precision_are_held_against_their_own_seed() -> None:
+    made = study("ce: autocast float16", "ce: autocast and scaler")
+    plain, *others = effects.precision_trained(made).to_dict("records")
+    assert plain["run"] == "ce, neither"
+    assert plain["top-1, %"] == pytest.approx(100 * (30 + 2 / 5) / 40)
+    assert [row["points"] for row in others] == pytest.approx([-30, -30])  # 12 of 40
+    assert others[0]["from"] == pytest.approx(-30)  # every seed loses as much
+    assert effects.precision_trained(study()).iloc[0, 0] == "none was trained here"
+
+
 def test_a_cell_has_few_words() -> None:
     arms = study("names sorted")
     (found,) = effects_of.effects(arms, "accuracy")
