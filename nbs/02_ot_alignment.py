@@ -91,6 +91,7 @@ from helpers.chapters import (
     ot_plans,
     ot_presets,
 )
+from helpers.report import arms as tables_of
 from helpers.report import (
     figures,
     moved_figures,
@@ -129,16 +130,8 @@ chapter = ot_alignment.OtAlignment.of(
 # %%
 arms = chapter.trained()
 lico, plain = arms[ot_alignment.LICO], arms[ot_alignment.BASELINE]
-pd.DataFrame(
-    {
-        "arm": name,
-        "seed": run.settings.seed,
-        "trained out": run.record["trained_out"],
-        "test accuracy": run.record["accuracy"]["test"],
-    }
-    for name, runs in arms.items()
-    for run in runs
-).pipe(tables.show)
+made = {name: [run.record for run in runs] for name, runs in arms.items()}
+tables.show(tables_of.accuracy_of(made))
 
 # %% [markdown]
 # The strength $\varepsilon$ of the entropic term is a setting of the run. The plans

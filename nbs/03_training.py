@@ -542,7 +542,8 @@ tables.show(records.of(photographs, verdicts_2), digits=4)
 # - The published versions take the losses of their codes; backbone, pictures,
 #   augmentation and schedule are those of all arms, so that only the losses differ.
 #   What their codes train with otherwise, mixed precision and gradient scaling among
-#   it, is changed one at a time in {doc}`07_which_difference`.
+#   it, can be changed one at a time in {doc}`07_which_difference`; its record says what
+#   was.
 # - CGC's loss is computed on the cells of the maps instead of on enlarged maps, which
 #   gives the same numbers. Where the published code mirrors a map and by a second coin
 #   not the picture, here both are mirrored together.

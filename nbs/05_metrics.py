@@ -93,6 +93,7 @@ from helpers.chapters import (
 from helpers.data import catalog
 from helpers.measure import consistency
 from helpers.measure.perturbation import insertion_deletion
+from helpers.report import arms as tables_of
 from helpers.report import (
     assay_figures,
     figures,
@@ -136,15 +137,8 @@ chapter = metrics.Metrics.of(
 
 # %%
 arms = chapter.trained()
-pd.DataFrame(
-    {
-        "arm": name,
-        "runs": len(runs),
-        "test top-1": runs[0].record["accuracy"]["test"],
-        "trained out": "yes" if runs[0].record["trained_out"] else "no",
-    }
-    for name, runs in arms.items()
-).pipe(tables.show)
+made = {name: [run.record for run in runs] for name, runs in arms.items()}
+tables.show(tables_of.accuracy_of(made))
 
 # %% [markdown]
 # ## Eight saliency methods

@@ -483,10 +483,11 @@ tables.show(difference_effects.effect_table(found), digits=4)
 # %% [markdown]
 # ## Choosing an epoch
 #
-# Two codes choose the epoch that is best on the *test* pictures. Pictures that choose
-# an epoch cannot judge it. The optimism of the rule is the accuracy of the best test
-# epoch minus that of the best validation epoch of the same training. It is shown, and
-# never part of a verdict.
+# Two codes report the epoch that is best on the *test* pictures. (What they keep as the
+# best network is the live one, whose weights are the last epoch's in the end.) Pictures
+# that choose an epoch cannot judge it. The optimism of the rule is the accuracy of the
+# best test epoch minus that of the best validation epoch of the same training. It is
+# shown, and never part of a verdict.
 
 # %%
 tables.show(difference_effects.optimism_table(recipes), digits=4)

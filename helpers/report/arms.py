@@ -88,6 +88,12 @@ def accuracy(summary: Summary) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def accuracy_of(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+    """Return `accuracy` of the records of runs, arm -> its runs, without their losses."""
+    arms = {arm: dict(enumerate(runs)) for arm, runs in records.items()}
+    return accuracy({"arms": arms}).drop(columns=["what it is", "inert"])
+
+
 def _top(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return top-5 or top-2, the mean over runs; nothing of records without it."""
     names = [name for name in runs[0]["accuracy"] if name.startswith("top-")]

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from helpers.methods.presets import PRESETS, RECIPES, preset
-from helpers.report import margins, preset_tables, records, tables
+from helpers.report import arms, margins, preset_tables, records, tables
 from helpers.report.provenance import provenance
 from helpers.settings import Lico
 
@@ -75,3 +75,14 @@ def test_a_preset_prints_as_a_table_of_all_its_switches(name: str) -> None:
         same = getattr(own, str(switch)) == getattr(preset("paper"), str(switch))
         assert (row["in paper"] == "·") is same
     assert table.loc["lr", "part"] == "training"
+
+
+def test_accuracies_of_runs_have_top_2_and_the_mark_of_a_ceiling() -> None:
+    run = {
+        "accuracy": {"test": 0.7, "validation": 0.6, "top-2": 0.99},
+        "training_accuracy": 1.0,
+        "trained_out": True,
+    }
+    (row,) = arms.accuracy_of({"ce": [run, run]}).to_dict("records")
+    assert (row["top-1"], row["top-2"], row["near ceiling"]) == (0.7, 0.99, "top-2")
+    assert row["trained out"] == "2 runs"
