@@ -437,7 +437,7 @@ tables.show(records.of(study, captions), digits=4)
 small = records.recorded("03_training-32px")
 large = records.recorded("03_training-128px")
 by_size = scales.rows([study, small, large], "size")
-tables.show(by_size, digits=4)
+tables.show(by_size)
 
 # %% mystnb={"figure": {"name": "fig-09-size", "caption": "**Resolution.** Arm minus baseline over the side of the pictures, SCH left and top-1 right, with 95 % intervals over seeds. Only what is recorded is shown."}, "image": {"alt": "Two panels with error bars for LICO and each of its losses alone, over 32, 64 and 128 pixels, around a zero line."}}
 ledger_figures.scales(by_size, "size", "pixels a side")
@@ -458,7 +458,7 @@ tables.show(scales.signs(by_size, "size"))
 # %%
 more = records.recorded("03_training-2000")
 by_count = scales.rows([study, more], "pictures")
-tables.show(by_count, digits=4)
+tables.show(by_count)
 
 # %% mystnb={"figure": {"name": "fig-09-pictures", "caption": "**Size of the training set.** As {numref}`fig-09-size`, over the number of training pictures."}, "image": {"alt": "Two panels with error bars for LICO and each of its losses alone, over the number of training pictures, around a zero line."}}
 ledger_figures.scales(by_count, "pictures", "training pictures")

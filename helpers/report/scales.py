@@ -63,7 +63,6 @@ def rows(
                 "arm": arm,
                 parameter: one["parameters"][parameter],
                 "epochs": one["parameters"]["epochs"],
-                "seeds": judged.seeds,
                 "CE, top-1": _baseline(one),
                 "arm - CE": judged.estimate,
                 "from": low,
