@@ -65,7 +65,7 @@ alpha: float = 10.0  # weight of manifold matching
 beta: float = 1.0  # weight of optimal transport
 hidden: int = 512  # width of the projection h_psi
 n_ctx: int = 12  # learnable tokens of a prompt
-epsilon: float = 0.1  # entropy of the transport plan
+epsilon: float = 0.1  # strength of the entropic term
 language: str = "tiny-clip"  # tiny-clip, open-clip:MODEL/TAG, file:PATH
 text_width: int = 512  # width of the features of file:PATH
 

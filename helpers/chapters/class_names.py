@@ -126,8 +126,11 @@ def sorted_folders(classes: Sequence[str]) -> Naming:
 
 def authors_list() -> Naming:
     """Return the naming of ymLeiFDU/LICO on CIFAR-10: no text says "bird"."""
-    own = spelled(CIFAR10)
-    texts = tuple("automobile" if name == "bird" else name for name in own)
+    names = spelled(CIFAR10)
+    own, texts = (
+        tuple(said if name == "bird" else name for name in names)
+        for said in ("(none)", "automobile")
+    )
     return Naming(CIFAR10, own, texts)
 
 

@@ -79,7 +79,7 @@ class Training(LicoChapter):
     beta: float = Field(1.0, ge=0, description="weight of optimal transport")
     hidden: int = Field(512, ge=1, description="width of the projection h_psi")
     n_ctx: int = Field(12, ge=1, description="learnable tokens of a prompt")
-    epsilon: float = Field(0.1, gt=0, description="entropy of the transport plan")
+    epsilon: float = Field(0.1, gt=0, description="strength of the entropic term")
     language: str = Field(
         "tiny-clip", description="tiny-clip, open-clip:MODEL/TAG, file:PATH"
     )

@@ -136,7 +136,7 @@ CHOICES = (
     Choice("temperature", "how tau stays positive", "here: tau = exp(t), unbounded"),
     Choice("tau", "tau at the start", "[code], [fact]: log(1 / 0.07), dividing"),
     Choice("diagonal", "whether j = i is in the softmax", "eq. 1: j over the batch"),
-    Choice("epsilon", "entropy of the transport plan", "[code], [fact]: 0.1"),
+    Choice("epsilon", "strength of the entropic term", "[code], [fact]: 0.1"),
     Choice("plan", "iterations of Sinkhorn", "here: to convergence"),
     Choice("plan_gradient", "gradient of <T, C> through T", "[fact], [study]: yes"),
 )
