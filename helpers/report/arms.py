@@ -89,7 +89,7 @@ def accuracy(summary: Summary) -> pd.DataFrame:
 
 
 def accuracy_of(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
-    """Return `accuracy` of the records of runs, arm -> its runs, without their losses."""
+    """Return `accuracy` of records of runs, arm -> its runs, without their losses."""
     arms = {arm: dict(enumerate(runs)) for arm, runs in records.items()}
     return accuracy({"arms": arms}).drop(columns=["what it is", "inert"])
 
