@@ -89,8 +89,8 @@ def precision_trained(summary: Mapping[str, Any]) -> pd.DataFrame:
             continue
         seeds = ledger.common_seeds(summary, [arm, own])
         each = effects_of.arm_scores(summary, arm, "accuracy", seeds).mean(axis=1)
-        row = {"run": "ce, neither" if name is None else f"ce, {name}"}
-        row |= {"seeds": len(seeds), "top-1, %": 100 * each.mean()}
+        row: dict[str, Any] = {"run": f"ce, {name or 'neither'}", "seeds": len(seeds)}
+        row["top-1, %"] = 100 * each.mean()
         row["SD, points"] = 100 * each.std(ddof=1) if len(seeds) > 1 else math.nan
         if name is not None:
             d = 100 * effects_of.differences_of(summary, [arm], [own], "accuracy")
