@@ -446,10 +446,10 @@ plt.show()
 # In numbers, for SCH and then for top-1, with the verdict on the gap:
 
 # %%
-tables.show(difference_effects.whole_table(gaps["sch"]), digits=4)
+tables.show(difference_effects.whole_table(gaps["sch"]))
 
 # %%
-tables.show(difference_effects.whole_table(gaps["accuracy"]), digits=4)
+tables.show(difference_effects.whole_table(gaps["accuracy"]))
 
 # %% [markdown]
 # ## Numerical precision

@@ -220,10 +220,13 @@ def readings(record: Mapping[str, Any], metric: str) -> pd.DataFrame:
 
 
 def whole_table(found: Sequence[whole_codes.Whole]) -> pd.DataFrame:
-    """Return a row a whole code: its effect, the sum, and whether the two agree."""
+    """Return a row a whole code: its effect, the sum, and whether the two agree.
+
+    "not recorded": the differences that a sum lacks, where one does.
+    """
     if not found:
         return pd.DataFrame({"code": ["no whole code is recorded with its parts"]})
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "code": one.preset,
             "differences": len(one.parts),
@@ -237,6 +240,8 @@ def whole_table(found: Sequence[whole_codes.Whole]) -> pd.DataFrame:
         }
         for one in found
     )
+    whole = not any(one.missing for one in found)
+    return table.drop(columns="not recorded") if whole else table
 
 
 def effect_table(effects: Sequence[effects_of.Effect]) -> pd.DataFrame:
