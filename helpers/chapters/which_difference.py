@@ -7,7 +7,7 @@ import torch
 from pydantic import Field, field_validator
 
 from helpers.chapters.chapter import LicoChapter
-from helpers.chapters.training import rows_of
+from helpers.chapters.training import GRAD_CAM, rows_of
 from helpers.lab.runs import Run
 from helpers.methods.factors import FACTORS, GROUPS, Factor, factor
 from helpers.methods.presets import (
@@ -79,8 +79,22 @@ class WhichDifference(LicoChapter):
         return [factor(name) for name in _names(self.factors)]
 
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
-        """Return of each run what the claims need, per picture, and its means."""
-        return {"parameters": self.model_dump(), "arms": rows_of(arms)}
+        """Return of each run what effects need: accuracy per picture, means of maps."""
+        arms_of = {
+            arm: {seed: _means_alone(row) for seed, row in rows.items()}
+            for arm, rows in rows_of(arms).items()
+        }
+        return {"parameters": self.model_dump(), "arms": arms_of}
+
+
+def _means_alone(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without scores of maps per picture, and without reference maps.
+
+    A record of many arms would be five times as large; effects are of means of a seed.
+    """
+    per_picture = ("sch", "insertion", "deletion", "full", "full_correct")
+    kept = {name: value for name, value in row.items() if name not in per_picture}
+    return kept | {"means": {GRAD_CAM: row["means"][GRAD_CAM]}}
 
 
 def _names(factors: list[str]) -> list[str]:
