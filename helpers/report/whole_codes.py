@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from helpers.measure.statistics import paired_differences
+from helpers.measure.statistics import Floats, paired_differences, seed_means
 from helpers.methods.factors import FACTORS, Factor
 from helpers.methods.presets import differences
 from helpers.report.factors import (
@@ -84,11 +84,10 @@ def _whole(
     seeds = [s for s in seeds if s in common_seeds(codes, [name, LICO, BASELINE])]
     if not seeds:
         return Whole(name, names, names, whole, (math.nan,) * 3, None)
-    paper = arm_scores(singles, LICO, metric, seeds)
-    found = [arm_scores(singles, part, metric, seeds) for part in names]
-    code, own = (arm_scores(codes, arm, metric, seeds) for arm in (name, LICO))
-    repeated = len(found) * paper
+    paper, *found = (_means(singles, arm, metric, seeds) for arm in (LICO, *names))
     arms = [name, LICO, BASELINE]
+    code, own, base = (_means(codes, arm, metric, seeds) for arm in arms)
+    repeated = len(found) * paper
     gap = verdict(
         (code, repeated),
         (own, *found),
@@ -96,9 +95,14 @@ def _whole(
         metric=metric,
         trained_out=is_trained_out(codes, arms) and is_trained_out(singles, names),
         inert=bool(inert_arms(codes, arms) or inert_arms(singles, [LICO, *names])),
-        baseline=arm_scores(codes, BASELINE, metric, seeds),
+        baseline=base,
         fill=0.0,
         comparisons=count,
     )
     total = estimate(paired_differences(np.sum(found, axis=0), repeated))
     return Whole(name, names, (), whole, total, gap)
+
+
+def _means(summary: Summary, arm: str, metric: str, seeds: Sequence[str]) -> Floats:
+    """Return a seed's mean, `[seeds, 1]`: one record has pictures, another means."""
+    return seed_means(arm_scores(summary, arm, metric, seeds))[:, None]
