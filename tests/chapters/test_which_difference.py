@@ -3,12 +3,13 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from helpers.chapters import difference_effects as effects
-from helpers.chapters import language_push
+from helpers.chapters import language_push, which_difference
 from helpers.chapters.which_difference import (
     CODES,
     PART,
@@ -27,8 +28,8 @@ from helpers.language.tiny_clip import build_tiny_clip
 from helpers.methods.factors import FACTORS, GROUPS
 from helpers.methods.presets import PRESETS, RECIPES, preset
 from helpers.report import factors as effects_of
-from helpers.report import records
-from helpers.report.records import packed
+from helpers.report import records, whole_codes
+from helpers.report.records import packed, unpacked
 from helpers.settings import Refused, RunSettings
 from helpers.vision import backbone
 
@@ -308,3 +309,27 @@ def test_each_reading_of_the_response_is_an_arm_and_a_row() -> None:
     assert row["over rebuttal"] == pytest.approx(0, abs=1e-6)
     assert row["from"] <= 0 <= row["to"]
     assert effects.readings(study(), "sch").iloc[0, 0] == "none was trained here"
+
+
+def test_a_row_keeps_accuracy_per_picture_and_of_maps_the_means_of_grad_cam() -> None:
+    full = run(30, 0.4) | {"insertion": "5", "full": "9", "full_correct": "1"}
+    full["means"]["uniform"] = {"sch": 0.2}
+    kept = which_difference._means_alone(full)
+    assert kept["correct"] == full["correct"]
+    assert kept["means"] == {"Grad-CAM": full["means"]["Grad-CAM"]}
+    assert not {"sch", "insertion", "full", "full_correct"} & set(kept)
+
+
+def test_a_sum_of_means_is_held_against_a_code_with_pictures() -> None:
+    codes = study("repro_shared")
+    parts, _ = whole_codes.partition("repro_shared")
+    singles = study(*(one.name for one in parts))
+    before = whole_codes.whole_codes(singles, codes, "sch", ["repro_shared"])
+    for rows in singles["arms"].values():
+        for seed, row in rows.items():
+            row["means"]["Grad-CAM"]["sch"] = float(np.mean(unpacked(row["sch"])))
+            rows[seed] = which_difference._means_alone(row)
+    (after,) = whole_codes.whole_codes(singles, codes, "sch", ["repro_shared"])
+    assert after.gap is not None
+    assert before[0].gap is not None
+    assert after.gap.interval == pytest.approx(before[0].gap.interval, abs=1e-9)
