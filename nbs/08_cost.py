@@ -464,9 +464,9 @@ plt.show()
 # ## What deviates, and why
 #
 # - Prompts are read as `paper` reads them: $n_\mathrm{ctx}$ context tokens and one
-#   class token. The study's code also reads padding behind the end of shorter names,
-#   which for CIFAR-100 makes 413 tokens of the trie's 232; its exact form is the preset
-#   `repro_shared`.
+#   class token. The study's code also reads padding behind the end of shorter names;
+#   its exact form is the preset `repro_shared`, whose tokens {doc}`01_text_features`
+#   counts.
 # - Leaving out the classes that a batch does not hold is counted, and not done: the
 #   book runs the prompts of all classes, so that shapes stay the same at every step.
 # - The tower that is timed here has random weights and few blocks: cost does not depend

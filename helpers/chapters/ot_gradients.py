@@ -134,7 +134,7 @@ def verdicts(
 def held_fixed(given: Features, epsilon: float) -> list[tuple[str, str, float, bool]]:
     """Return whether a plan that is held fixed gives another gradient of <T, c>.
 
-    Of the features' making: where all text rows are equal, it is the exact one.
+    That depends on the features: where all text rows are equal, it is the exact one.
     """
     few = given.first(8)
     error = slopes(few, epsilon).set_index("gradient")["error"]

@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from helpers import paths
-from helpers.data.json_text import read_json
-from helpers.report import margins
+from helpers.report import margins, records
 from helpers.report.verdict import Outcome, Verdict
 
 TRIAL = "13_one_table-study"
@@ -47,5 +46,4 @@ def heard(found: Verdict) -> Verdict:
 def _admitted(file: Path) -> frozenset[str]:
     if not file.is_file():
         return frozenset()
-    trial = read_json(file, "record", "make it again with --record")
-    return frozenset(trial["may judge"])
+    return frozenset(records.load(TRIAL)["may judge"])
