@@ -143,9 +143,8 @@ pd.DataFrame(
 # The prompt of class $k$ is a sequence: a start token, $n_\mathrm{ctx}$ learnable
 # vectors $X_1, \dots, X_{n_\mathrm{ctx}}$ in the place of words, the tokens of the
 # name, an end token. The name may stand behind the vectors, between them or before
-# them. The text tower
-# $g_\varphi$ of CLIP {cite:p}`radford2021clip` is frozen; the vectors $X_j$ and the
-# projection $h_\psi$ are trained with the classifier:
+# them. The text tower $g_\varphi$ of CLIP {cite:p}`radford2021clip` is frozen; the
+# vectors $X_j$ and the projection $h_\psi$ are trained with the classifier:
 #
 # $$ G_k = h_\psi(g_\varphi(t_k)) \in \mathbb{R}^{M \times d'}, \qquad
 # M = n + 1, $$ (eq-01-features)
@@ -510,10 +509,10 @@ cases = class_names.namings()
 tables.show(cases["CIFAR-10, authors' list"].table(range(4)))
 
 # %% [markdown]
-# If the list of names is sorted, and the data set's labels follow another order or other spellings, texts move. CIFAR-10's label order is
-# alphabetical, but in lico-fact `airplane` is called `plane`: sorted, it moves from
-# the first place to the eighth. Imagenette's order is that of its folders, and capitals
-# sort before small letters.
+# If the list of names is sorted, and the data set's labels follow another order or
+# other spellings, texts move. CIFAR-10's label order is alphabetical, but in lico-fact
+# `airplane` is called `plane`: sorted, it moves from the first place to the eighth.
+# Imagenette's order is that of its folders, and capitals sort before small letters.
 
 # %% mystnb={"figure": {"name": "fig-01-names", "caption": "**Labels and their texts after sorting the names.** From each label, left, a line leads to the class that its text names, right: grey where it fits, orange where it does not."}, "image": {"alt": "Two connection charts of ten class names each, for CIFAR-10 and Imagenette; most lines are orange and slanted, three in each chart are grey and horizontal."}}
 chosen = ["CIFAR-10, names", "Imagenette, names"]

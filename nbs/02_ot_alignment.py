@@ -210,8 +210,7 @@ plt.show()
 # %% [markdown]
 # ## Sinkhorn's algorithm
 #
-# LICO does not use the cheapest plan but an *entropic* one
-# {cite:p}`cuturi2013sinkhorn`,
+# LICO does not use the cheapest plan but an *entropic* one {cite:p}`cuturi2013sinkhorn`,
 #
 # $$ T = \operatorname*{arg\,min}_{T \mathbf{1} = \mu,\; T^\top \mathbf{1} = \nu}
 # \langle T, c \rangle - \varepsilon H(T), \qquad
@@ -499,9 +498,8 @@ tables.show(compared[kept], 4)
 # %% [markdown]
 # A row error means that some channels send more than their share and others less. A
 # bill below the converged one is then no bargain: cheap channels send mass that they do
-# not have. And
-# the gradient is that of the loop, iteration by iteration, not that of the plan that
-# it was on its way to.
+# not have. And the gradient is that of the loop, iteration by iteration, not that of
+# the plan that it was on its way to.
 #
 # The network of {cite:t}`bartak2024lico`, a ResNet-18, has more channels than the one
 # of this page, and fewer cells. The row error of its loop on noise of that shape, cut
@@ -563,16 +561,9 @@ plt.show()
 ends = pd.concat(
     one.history.iloc[[0, -1]].assign(seed=one.settings.seed) for one in lico
 )
-ends["mean cost, about"] = ends["ot"] / (1 - ends["plan gain"])
+ends["mean cost"] = ends["ot"] / (1 - ends["plan gain"])
 ends["OT / CE gradient"] = ends["ot gradient"] / ends["ce gradient"]
-columns = [
-    "seed",
-    "epoch",
-    "ot",
-    "mean cost, about",
-    "plan gain",
-    "plan entropy",
-]
+columns = ["seed", "epoch", "ot", "mean cost", "plan gain", "plan entropy"]
 tables.show(ends[[*columns, "OT / CE gradient"]])
 
 # %% [markdown]

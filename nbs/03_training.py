@@ -200,9 +200,7 @@ tables.show(preset_tables.of("rebuttal"))
 # %%
 arms = chapter.trained()
 summary = chapter.summary(arms)
-named = chapter.named(
-    arms
-)  # "lico (modified)" where a parameter makes it another
+named = chapter.named(arms)  # with the mark of a changed arm
 counts = {name: len(runs) for name, runs in named.items()}
 pd.DataFrame(counts.items(), columns=["arm", "runs"]).pipe(tables.show)
 

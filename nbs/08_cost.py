@@ -76,13 +76,7 @@ layers: int = 1  # blocks of the timed tower, of its 12
 class_counts: list[int] = [6, 12, 24, 48]  # numbers of classes, 100 at most
 contexts: list[int] = [6, 12, 24, 48]  # numbers of learnable tokens
 batches: list[int] = [16, 32, 64]  # pictures of the steps that are timed
-epsilons: list[float] = [
-    1.0,
-    0.3,
-    0.1,
-    0.03,
-    0.01,
-]  # strengths of the entropic term
+epsilons: list[float] = [1.0, 0.3, 0.1, 0.03, 0.01]  # entropic strengths
 pairs: int = 3  # times that two ways take turns
 watts: float = 400.0  # power of your whole machine
 intensity: float = 421.0  # g of CO2 equivalent a kWh

@@ -40,7 +40,7 @@ class Cost(LicoChapter):
     epsilons: list[PositiveFloat] = Field(
         [1.0, 0.3, 0.1, 0.03, 0.01],
         min_length=3,
-        description="strengths of the entropic term",
+        description="entropic strengths",
     )
     pairs: int = Field(3, ge=1, description="times that two ways take turns")
     watts: float = Field(400.0, gt=0, description="power of your whole machine")
