@@ -172,8 +172,8 @@ tables.show(preset_tables.open_choices())
 tables.show(preset_tables.versions())
 
 # %% [markdown]
-# Any of them as a whole, switch by switch (a dot: as in `paper`). The part *training* is
-# what its code trains with; the arms of this book are trained alike:
+# Any of them as a whole, switch by switch (a dot: as in `paper`). The part *training*
+# is what its code trains with; the arms of this book are trained alike:
 
 # %% tags=["hide-output"]
 tables.show(preset_tables.of("rebuttal"))
@@ -268,8 +268,10 @@ plt.show()
 
 # %% [markdown]
 # The same in numbers. `fall of MM` is by how much the loss fell; `by the image` is the
-# part of the fall that remains if the texts are put back to those of the start. What
-# is missing there was gained by moving the text, or the temperature.
+# fall with the texts of the start put back, at each epoch's own temperature. What it
+# lacks of the fall was gained by moving the text; where it is larger, the text moved
+# away. What the temperature gained is in both, so where that grows neither column shows
+# that the image moved.
 
 # %%
 tables.show(tables_of.interventions(summary), digits=4)
@@ -386,9 +388,9 @@ tables.show(records.of(versions, scores))
 # ## Controls that know no words
 #
 # The same network, the same losses and as many steps, but the text says nothing, or
-# something else. If LICO does no better than these, then whatever it moved was not
-# language. Captions go the other way: each picture gets a sentence of its own, with
-# attributes and place, or (`shuffled-captions`) that of another picture.
+# something else. If LICO is shown to do no better than these, then whatever it moved
+# was not language. Captions go the other way: each picture gets a sentence of its own,
+# with attributes and place, or (`shuffled-captions`) that of another picture.
 
 # %%
 controls = training.part(study, "controls", "captions")

@@ -19,7 +19,8 @@
 #
 # :::{admonition} In this chapter
 # :class: tip
-# - see, switch by switch, where each published program of LICO leaves the paper;
+# - see, switch by switch, where each published program of LICO leaves the paper, as
+#   this book reads it;
 # - measure what each switch makes the losses push for, before anything is trained;
 # - rank all switches by what they do to accuracy and to explanations, in units of
 #   what changing *nothing* does;
@@ -89,6 +90,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from helpers.chapters import (
+    difference_claims,
     difference_effects,
     language_push,
     which_difference,
@@ -100,6 +102,7 @@ from helpers.report import (
     figures,
     records,
     simultaneous,
+    statements,
     tables,
 )
 from helpers.report import factors as effects_of
@@ -266,7 +269,9 @@ plt.show()
 #
 # This $r$ is the yardstick of the chapter. It is itself an estimate, from few seeds:
 # the interval in the table is that of the chi-squared distribution. For differences of
-# the training $v_s$ is LICO minus baseline, because their effect is one on that.
+# the training $v_s$ is LICO minus baseline, because their effect is one on that. Equal
+# settings and an equal seed need not give equal bits on another machine, or after a
+# change of the code; how far such runs differ belongs to this size too.
 
 # %%
 study = records.recorded(difference_effects.STUDY)
@@ -298,7 +303,8 @@ difference_effects.nothing_table(study or whole).pipe(tables.show, digits=4)
 #
 # Each effect is then given in units of $r$. An arm of which a loss is
 # {term}`inert <inert arm>`, or which is still learning, is shown but barred from a
-# {term}`verdict`.
+# {term}`verdict`; and a metric that the trial of {doc}`09_verdicts` did not admit
+# decides nothing.
 
 # %%
 language = [f.name for f in effects_of.present(shown) if not f.training]
@@ -307,7 +313,7 @@ both = {
     for metric in ("sch", "accuracy")
 }
 
-# %% mystnb={"figure": {"name": "fig-07-ranking", "caption": "**Which difference matters.** Effect of each difference of the language on SCH (left, which sorts) and top-1 (right), in units of changing nothing. Thick lines: 95 % intervals of one effect by itself; thin: intervals that hold together, arrows where they leave the panel. Pale band: one standard deviation of the difference of two runs that differ by their seed alone; dark band: the same of a mean over as many such pairs as there are seeds. Open marks are barred from a verdict."}, "image": {"alt": "Forest plot sorted by size: a row a difference, coloured by group, with dots and two intervals for SCH on the left and accuracy on the right, and grey bands for changing nothing around zero."}}
+# %% mystnb={"figure": {"name": "fig-07-ranking", "caption": "**Which difference matters.** Effect of each difference of the language on SCH (left, which sorts) and top-1 (right), in units of changing nothing. Thick lines: 95 % intervals of one effect by itself; thin: intervals that hold together, arrows where they leave the panel; the scale is even up to 2 and logarithmic beyond. Pale band: one standard deviation of the difference of two runs that differ by their seed alone; dark band: the same of a mean over as many such pairs as there are seeds. Open marks are barred from a verdict."}, "image": {"alt": "Forest plot sorted by size: a row a difference, coloured by group, with dots and two intervals for SCH on the left and accuracy on the right, and grey bands for changing nothing around zero."}}
 factor_figures.ranking(both)
 plt.show()
 
@@ -318,8 +324,14 @@ plt.show()
 # needed` is how many would make the margin visible beside all the others.
 #
 # The rule bars an arm if *any* of its losses is inert, so one inert loss in `paper`
-# bars every row. The last column is exploratory and lifts that: it asks only that a
-# loss that the difference is of acts on one side or the other.
+# bars every row. The last column is exploratory: it asks only that a loss that the
+# difference is of acts on one side or the other, lets every metric speak, and says what
+# the numbers alone say. `seeds needed` is "—" over 100.
+#
+# Two rows are one training by theory: to hold the plan fixed (`OT: plan detached`) *is*
+# to take the gradient of the value with entropy. And transport without a gradient is
+# no transport: that row is the arm `mm` of {doc}`03_training`, so that where a code
+# has that difference, one of its two losses is switched off.
 
 # %%
 tables.show(difference_effects.effect_table(both["sch"]), digits=4)
@@ -331,6 +343,7 @@ tables.show(difference_effects.effect_table(both["accuracy"]), digits=4)
 # Is there *any* difference in all this? If not one of the $k$ effects were real, the
 # largest $|t|$ would still be large. The table holds it against its bar, and against
 # what simulation gives, which knows that all effects share the runs of `paper`.
+# Differences with a run that was still learning are left out.
 
 # %%
 tables.show(difference_effects.largest_table(both))
@@ -375,34 +388,56 @@ plt.show()
 # The claim names three differences: texts of another shape, which torch broadcasts in
 # silence (`OT: silent broadcast`; each picture then meets the pooled text of every
 # label of its batch), learnable tokens of each class instead of rolled ones (`context
-# per class`), and sorted class names (`names sorted`). Does each move accuracy, and
-# SCH, by more than changing nothing? The size $r$ is itself uncertain, from as few
-# seeds: *supported* needs the whole effect beyond the upper end of its interval,
-# *contradicted* all of it within the lower; the three intervals of a metric hold
-# together. An effect of $r$ must have been visible, else the answer is *undecided*.
+# per class`, here in the place of *shared* ones: rolled ones come only with transport
+# to copies, `OT: equal copies`), and sorted class names (`names sorted`). Does each
+# move accuracy, and SCH, by more than changing nothing? The size $r$ is itself
+# uncertain, from as few seeds: *supported* needs the whole effect beyond the upper end
+# of its interval, *contradicted* all of it within the lower; the three intervals of a
+# metric hold together. An effect of $r$ must have been visible, else the answer is
+# *undecided*.
 
 # %%
-parts = difference_effects.named(shown)
-tables.show(difference_effects.verdict_table(parts), digits=4)
+parts = difference_claims.named(shown)
+tables.show(difference_claims.verdict_table(parts), digits=4)
 
 # %%
-difference_effects.named_together(parts)
+difference_claims.named_together(parts)
 
 # %% [markdown]
-# Exploratory, with the inert bar on the losses that each difference is of, alone:
+# Exploratory, what the numbers alone say: the inert bar is on the losses that each
+# difference is of, and insertion, which the response reports, may speak as well.
 
 # %%
-own = difference_effects.named(shown, own=True)
-tables.show(difference_effects.verdict_table(own), digits=4)
+numbers = difference_claims.named_alone(shown)
+tables.show(difference_claims.numbers_table(numbers), digits=4)
 
 # %% [markdown]
-# And all corrections of the response at once, `rebuttal` against the code that it
-# corrects, where the study of {doc}`03_training` has both. An arm of which one run was
-# still learning has no verdict:
+# Could `paper` have noticed the names at all? The control `permuted` gives every class
+# the name of another. Where that too is within the margin, sorted names are harmless
+# *there* because nothing reads them, and nothing follows for a code whose matching
+# acts.
 
 # %%
-corrected = difference_effects.corrected(whole)
-tables.show(difference_effects.verdict_table(corrected), digits=4)
+noticed = statements.table(whole, difference_claims.NOTICED)
+tables.show(noticed, digits=4)
+
+# %% [markdown]
+# All corrections of the response at once: `rebuttal` against the code that it corrects,
+# by the study of {doc}`03_training`. An arm of which one run was still learning has no
+# verdict.
+
+# %%
+corrected = statements.table(whole, difference_claims.CORRECTED)
+tables.show(corrected, digits=4)
+
+# %% [markdown]
+# The response compares with the baseline. So here are the corrected code, the code that
+# it corrects, and `stable`, whose temperature is bounded, against a network that never
+# met a text.
+
+# %%
+over = statements.table(whole, difference_claims.OVER_BASELINE)
+tables.show(over, digits=4)
 
 # %% [markdown]
 # ### The readings of the response, trained
@@ -429,8 +464,11 @@ tables.show(records.of(open_points, by_reading), digits=4)
 # $$ \text{gap}_s = \bigl( v_s^P - v_s^\text{paper} \bigr)
 # - \sum_{f \in P} \bigl( v_s^f - v_s^\text{paper} \bigr) . $$ (eq-07-gap)
 #
-# Where the gap is *no relevant difference*, single effects explain the whole.
-# Elsewhere they do not: prices of single differences, in a list, do not add up.
+# Where the gap is *no relevant difference*, single effects explain the whole; where it
+# lies clear of 0 and beyond the margin they do not, and prices of single differences,
+# in a list, do not add up. *Undecided* says neither. A sum can fail for two plain
+# reasons: a part never finished learning (the column *still learning*), or parts of it
+# turn a transport that the whole code has switched off.
 
 # %%
 gaps = {
@@ -438,12 +476,13 @@ gaps = {
     for metric in ("sch", "accuracy")
 }
 
-# %% mystnb={"figure": {"name": "fig-07-additivity", "caption": "**Whole codes against the sum of their differences**, on SCH and top-1, both minus `paper`. On the dashed line the sum says what the whole does; the band is the margin, lines are 95 % intervals over seeds."}, "image": {"alt": "Two scatter plots with an identity line: the summed effect of all differences of a code against the effect of the code as a whole, one coloured dot a code, or one line saying that no code is recorded with all its differences."}}
+# %% mystnb={"figure": {"name": "fig-07-additivity", "caption": "**Whole codes against the sum of their differences**, on SCH and top-1, both minus `paper`. On the dashed line the sum says what the whole does; the band is the margin, lines are 95 % intervals over seeds, of one code by itself."}, "image": {"alt": "Two scatter plots with an identity line: the summed effect of all differences of a code against the effect of the code as a whole, one coloured dot a code, or one line saying that no code is recorded with all its differences."}}
 factor_figures.additivity(gaps)
 plt.show()
 
 # %% [markdown]
-# In numbers, for SCH and then for top-1, with the verdict on the gap:
+# In numbers, for SCH and then for top-1, with the verdict on the gap; its intervals
+# hold together over the codes.
 
 # %%
 tables.show(difference_effects.whole_table(gaps["sch"]))
@@ -497,9 +536,11 @@ tables.show(difference_effects.optimism_table(recipes), digits=4)
 #
 # - A code here is its switches on this book's networks and pictures: the losses and
 #   prompts of a published program, not its run on CIFAR or ImageNet-S50.
+# - `paper` is this book's reading of the paper, with what it leaves open filled in.
 # - Differences are taken from `paper`. Taken from another starting point, such as
 #   `lico_fact`, the same switch may do something else; the gap between whole and sum
-#   says how far that goes.
+#   says how far that goes. "Learnable tokens of each class instead of rolled ones" is
+#   in no single row: rolled ones are part of transport to copies.
 # - Whole codes are trained with the schedule of all arms, so their sums are over
 #   differences of the language alone. The limit of 100 iterations of the authors' loop
 #   stands in no row of its own: at its entropy the loop stops long before.
@@ -591,9 +632,10 @@ printed.assign(pictures=(100 * printed["points"]).round(), error=error).pipe(
 #
 # The push is what the losses ask of the maps at the first step. With `tower trained`
 # the text moves too, so that the losses may fall without the maps; with `MM: tau raw`
-# the temperature takes steps of another size and leaves for another optimum. In the
-# other direction, a network may satisfy a request in directions of $F$ that its
-# classifier does not read, or cross-entropy may outvote it: then the accuracy stays.
+# the temperature takes smaller steps on the same way, so that matching may still act
+# where in `paper` it has faded. In the other direction, a network may satisfy a request
+# in directions of $F$ that its classifier does not read, or cross-entropy may outvote
+# it: then the accuracy stays.
 # ````
 
 # %% [markdown]
@@ -610,18 +652,20 @@ printed.assign(pictures=(100 * printed["points"]).round(), error=error).pipe(
 #
 # ```shell
 # python -m helpers.run 07_which_difference \
-#     -p 'factors=["MM: not normalised"]' -p 'seeds=[1, 2, 3, 4, 5]'
+#     -p 'factors=["MM: tau bounded"]' -p 'seeds=[1, 2, 3, 4, 5]'
 # ```
 #
-# Write down the expected sign before you look. One that makes a small loss large is
-# likelier to show something than one that turns a loss which is already outvoted.
+# Write down the expected sign before you look. One that makes a small loss large, or
+# takes away a loss that acts, is likelier to show something than one that turns a loss
+# which is already outvoted.
 # ````
 
 # %% [markdown]
 # ## Take away
 #
-# - Every published code of LICO differs from the paper in many switches, and no two in
-#   the same; a result belongs to a code, not to the name of a method.
+# - Every published code of LICO differs from this book's reading of the paper in many
+#   switches, and no two in the same; a result belongs to a code, not to the name of a
+#   method.
 # - What a switch asks of the maps can be measured without training, and codes can be
 #   told apart by it.
 # - A difference matters if it does more than changing nothing. With few seeds and many

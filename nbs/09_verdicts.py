@@ -21,7 +21,7 @@
 # :class: tip
 # - hold each claim about LICO against margins that were fixed before any run;
 # - see the paper, two reproductions, the response and this book side by side;
-# - tell apart "no difference" and "could not have seen one";
+# - tell apart "no difference", "could not have seen one" and "seen, but not judged";
 # - ask the question of the title: did *words* help, or would anything have?
 # - see whether a sign depends on the size of the pictures or on how many there are.
 #
@@ -87,6 +87,7 @@ from helpers.report import (
     scales,
     secondary,
     sortable,
+    statements,
     tables,
 )
 
@@ -128,8 +129,10 @@ arms = chapter.trained()
 summary = chapter.summary(arms)
 
 # %% [markdown]
-# The committed records that are judged beside them: five seeds of every arm on scenes,
-# and on photographs with fixed features of their real names.
+# The committed records beside them: five seeds of every arm on scenes, and on
+# photographs with fixed features of their real names. Where photographs are *mechanism
+# only* ({doc}`03_training`), they show what the losses did: they answer no claim, and
+# no count below has them.
 
 # %%
 study = records.recorded("03_training-study")
@@ -148,14 +151,16 @@ photographs = records.recorded("03_training-cifar10", how)
 #
 # $$ \bar d \pm t_{n-1} \frac{\operatorname{SD}(d_s)}{\sqrt n}, $$ (eq-09-interval)
 #
-# and the interval is held against a margin. Four answers are possible: *supported* if
-# it lies above 0 and *contradicted* if below; *no relevant difference* if within the
-# margin on both sides of 0; else *undecided*. "Not worse" is held against minus the
-# margin in place of 0. *Undecided* it also is whenever a run is still learning, a loss
-# was {term}`inert <inert arm>`, there are fewer than five seeds, or the smallest effect
-# that the seeds could have shown exceeds the margin ({doc}`00_laboratory`). A claim of
-# several comparisons holds if all do; one that fails decides it, at its share of the
-# 5 %.
+# and the interval is held against a margin. Four answers are possible, in this order:
+# *no relevant difference* if it lies within the margin on both sides of 0, even where
+# it leaves out 0; *supported* if above 0; *contradicted* if below; else *undecided*.
+# "Not worse" is held against minus the margin in place of 0. *Undecided* it also is
+# whenever a run is still learning, a loss was {term}`inert <inert arm>`, there are
+# fewer than five seeds, or the smallest effect that the seeds could have shown exceeds
+# the margin ({doc}`00_laboratory`). That last bar was fixed before any run and holds
+# even for an interval far from 0: such a row was seen, and is not judged. A claim of
+# several comparisons holds if all do; one that fails decides it, at its share of the 5
+# %.
 #
 # The claims were written down with their metrics and margins before any run that
 # they judge:
@@ -196,7 +201,7 @@ here = verdicts.page_name(summary)
 sources = {"study": study, "photographs": photographs, here: summary}
 cells = claims_by_source.cells(sources)
 
-# %% mystnb={"figure": {"name": "fig-09-ledger", "caption": "**The ledger.** Rows are claims with their metrics, columns sources with data set and number of runs *n* (a question mark where the source states none). A number is the gain in hundredths of the metric's unit, positive the better way, of the weakest comparison where a claim makes several."}, "image": {"alt": "Grid of coloured tiles, claims by sources: blue where the difference goes the claim's way, orange where one does not; dotted frames where no test is possible, faint fill where undecided, full colour where decided."}}
+# %% mystnb={"figure": {"name": "fig-09-ledger", "caption": "**The ledger.** Rows are claims with their metrics, columns sources with data set and number of runs *n* (a question mark where the source states none). A number is the gain in hundredths of the metric's unit, positive the better way, of the weakest comparison where a claim makes several. C10, C100: CIFAR-10 and CIFAR-100; INette: Imagenette; IN-S50: ImageNet-S50."}, "image": {"alt": "Grid of coloured tiles, claims by sources: blue where the difference goes the claim's way, orange where one does not; dotted frames where no test is possible, faint fill where undecided, full colour where decided."}}
 ledger_figures.ledger(cells)
 plt.show()
 
@@ -267,9 +272,10 @@ tables.show(records.of(study, tables_of.interventions), digits=4)
 #
 # Each committed claim, by the study. `smallest effect` is what its seeds could have
 # shown with a power of 80 %; `seeds needed` is how many would bring it down to the
-# margin, if the spread stays as it is. The column *exploratory* gives the outcome
-# without two bars, that on inert losses and that on metrics. It says what the arms did
-# to a score, not what the loss did that they are named for.
+# margin, if the spread stays as it is ("—": over 200). The column *exploratory* gives
+# what the numbers say without the bars on inert losses, on metrics and on photographs
+# that show the mechanism only. It says what the arms did to a score, not what the loss
+# did that they are named for.
 
 # %%
 tables.show(records.of(study, ledger.full_table), digits=4)
@@ -358,9 +364,10 @@ tables.show(records.of(study, verdicts.gains_apart), digits=4)
 # %% [markdown]
 # ## Did words help?
 #
-# If LICO with the right names does no better than with permuted names, with a tower
-# of random weights, with random vectors or with one axis a class, then whatever
-# moved, it was not language.
+# If LICO with the right names is *shown* to do no better (*no relevant difference* or
+# *contradicted*, not *undecided*) than with permuted names, with a tower of random
+# weights, with random vectors or with one axis a class, then whatever moved, it was not
+# language.
 
 # %% mystnb={"figure": {"name": "fig-09-controls", "caption": "**Language against its controls.** Accuracy and SCH of each arm of the study minus the baseline of the same seed; lines are 95 % intervals, hollow arms have an inert loss, the band is one standard deviation of the baseline over seeds."}, "image": {"alt": "Two dot plots side by side, accuracy and SCH differences for each arm including the four controls and captions, around zero lines with grey bands."}}
 words = verdicts.about_words(study)
@@ -368,13 +375,14 @@ lico_figures.study(words, ["accuracy", "sch"])
 plt.show()
 
 # %% [markdown]
-# The claim, which holds only if every comparison does:
+# The claim, which holds only if every comparison does. Its numbers are those of the
+# weakest, which may be the one with the baseline:
 
 # %%
 ledger.answer(study, "language", "sch")
 
 # %% [markdown]
-# And each comparison alone:
+# So look at each comparison alone:
 
 # %%
 language = functools.partial(ledger.parts_of_claim, name="language")
@@ -412,6 +420,14 @@ ledger.answer(study, "1 (active)")
 ledger.answer(study, "2 (active)")
 
 # %% [markdown]
+# `stable` is `paper` with a bounded temperature; whether matching acted in it stands in
+# its row above. It against the baseline:
+
+# %%
+stable = functools.partial(statements.table, statements=verdicts.STABLE)
+tables.show(records.of(study, stable), digits=4)
+
+# %% [markdown]
 # ### With a sentence for each picture
 #
 # A name says little of a picture. A caption says more: do captions of the right
@@ -431,7 +447,8 @@ tables.show(records.of(study, captions), digits=4)
 # map of few cells cannot lie on an object as closely, in any arm; the question is
 # whether the *difference* of two arms changes its sign. *CE, top-1* is the baseline
 # there: the scenes were made for a range of .65 to .90, and where a size leaves it,
-# networks of another skill are compared.
+# networks of another skill are compared. Nor is an arm the same intervention where one
+# of its losses acts at one size and is inert at another: the column *inert* tells.
 
 # %%
 small = records.recorded("03_training-32px")
@@ -513,7 +530,8 @@ tables.show(records.of(photographs, secondary.table), digits=4)
 # :label: ex-09-seeds
 #
 # Take the standard deviation of the accuracy differences of each claim. How many seeds
-# make half a point visible?
+# make the claim's margin visible: half a point, or half of the baseline's standard
+# deviation where a gain is claimed and that is more?
 # ```
 
 # %% [markdown]
@@ -554,7 +572,7 @@ for claim, found in ledger.claim_verdicts(study or summary):
 # ## Take away
 #
 # - A claim has an answer only if there was an intervention, the networks were trained
-#   out, and the seeds could have shown the margin.
+#   out, the seeds could have shown the margin, and the metric passed its trial.
 # - "Undecided" is not "no difference": the ledger prints what would be needed.
 # - Language helped only if it beats every control that knows no words.
 # - A cell of the ledger is a claim, a metric, a data set and a kind of language; what

@@ -19,10 +19,10 @@ from helpers.chapters.answers_verdicts import PRIMARY, Summary, words_helped
 from helpers.measure.statistics import t_interval
 from helpers.report import ledger, margins, records
 from helpers.report.joint import all_of
-from helpers.report.ledger import in_few_words
 from helpers.report.records import Record
 from helpers.report.score_names import label
 from helpers.report.verdict import Verdict
+from helpers.report.verdict_words import in_few_words
 
 GRAD_CAM = "Grad-CAM"  # what a record of chapter 03 calls its maps
 SHOWN = (

@@ -14,9 +14,9 @@ from helpers.chapters.answers_verdicts import (
     trial_of,
     words_helped,
 )
-from helpers.report.ledger import in_few_words
 from helpers.report.score_names import label
 from helpers.report.verdict import Outcome
+from helpers.report.verdict_words import in_few_words
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from helpers.chapters.answers_rows import BASELINE, ROWS, WITH_WORDS, ordered
 from helpers.measure.statistics import Floats
 from helpers.report import margins
 from helpers.report.joint import after_holm, agreeing, all_of
-from helpers.report.ledger import in_few_words
 from helpers.report.records import unpacked
 from helpers.report.score_names import label, sign
 from helpers.report.verdict import Verdict
 from helpers.report.verdict import verdict as judged
+from helpers.report.verdict_words import in_few_words
 
 PRIMARY = "sch"
 AREAS = ("insertion", "deletion")

@@ -6,7 +6,6 @@ A summary is that of `chapters.which_difference`, the reader's or the committed 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -23,15 +22,13 @@ from helpers.report import (
     simultaneous,
     whole_codes,
 )
-from helpers.report.joint import all_of
-from helpers.report.verdict import Verdict
+from helpers.report.beyond_nothing import chance_of
+from helpers.report.verdict_words import in_few_words, numbers_alone
 from helpers.report.welch import undecidable_sd
 
 STUDY, TRAINING = "07_which_difference-study", "03_training-study"
 OPEN_POINTS = "03_training-readings"  # other readings of the response
 RECIPES = "07_which_difference-training"  # differences of the training
-# By the author response: both of its section 2.1, and that of 2.2.
-NAMED = ("OT: silent broadcast", "context per class", "names sorted")
 PRECISION = ("autocast float16", "autocast and scaler")
 FREE = ("factors", "variants", "few_seeds", "device", "explained")  # of `wholes`
 NONE = {"difference": ["none was trained here"]}  # in place of an empty table
@@ -68,7 +65,7 @@ def precision_table(nothing: effects_of.Nothing) -> pd.DataFrame:
             "run": row.arm,
             "top-1, %": 100 * row.mean,
             "points": 100 * (row.mean - own.mean),
-            "chance, seeds as here": effects_of.chance_of(row.mean - own.mean, nothing),
+            "chance, seeds as here": chance_of(row.mean - own.mean, nothing),
             "needs seeds within": 100 * undecidable_sd(row.mean - own.mean, (1, 1)),
         }
         for row in rows
@@ -122,79 +119,6 @@ def nothing_table(summary: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows or NONE)
 
 
-def named(summary: Mapping[str, Any], own: bool = False) -> list[Verdict]:
-    """Return whether each difference that the response names moves top-1 and SCH.
-
-    By more than changing nothing, the two intervals of a metric holding together; empty
-    where they are not recorded. With `own`, exploratory: only the losses that a
-    difference is of have to act.
-    """
-    found = [
-        one
-        for metric in ("accuracy", "sch")
-        for one in effects_of.effects(summary, metric, NAMED)
-    ]
-    if own:
-        found = [replace(one, verdict=one.own) for one in found]
-    return [effects_of.beyond_nothing(one) for one in found]
-
-
-def named_together(parts: Sequence[Verdict]) -> Verdict | str:
-    """Return the verdict that all of them move their metric, or why there is none.
-
-    Its numbers are sizes: of a difference below 0 estimate and interval are turned
-    round, so that the weakest part is the one nearest to nothing.
-    """
-    if len(parts) < 2 * len(NAMED):
-        return "no verdict: these differences are not recorded for top-1 and SCH"
-    claim = "each of the three moves top-1 and SCH by more than changing nothing"
-    return all_of([_size(one) for one in parts], claim)
-
-
-def _size(one: Verdict) -> Verdict:
-    short = one.claim.removesuffix(" by more than changing nothing")
-    low, high = one.interval
-    if one.estimate < 0:
-        low, high = -high, -low
-    return replace(one, claim=short, estimate=abs(one.estimate), interval=(low, high))
-
-
-def in_few_words(found: Verdict) -> str:
-    """Return `ledger.in_few_words`, which knows no bar of changing nothing."""
-    if found.reason.endswith("changing nothing") and found.outcome == "undecided":
-        return "undecided: on both sides of the bar"
-    return ledger.in_few_words(found)
-
-
-def verdict_table(parts: Sequence[Verdict]) -> pd.DataFrame:
-    """Return a row a verdict: what was claimed, the answer, its interval and bar."""
-    if not parts:
-        return pd.DataFrame({"claim": ["none of these was trained"]})
-    return pd.DataFrame(
-        {
-            "claim": one.claim,
-            "verdict": in_few_words(one),
-            "effect": one.estimate,
-            "from": one.interval[0],
-            "to": one.interval[1],
-            "bar": one.margin,
-            "seeds": one.seeds,
-        }
-        for one in parts
-    )
-
-
-def corrected(codes: Mapping[str, Any]) -> list[Verdict]:
-    """Return whether `rebuttal` is better than the code that it corrects."""
-    claim = "rebuttal is better than lico_fact"
-    found = [
-        ledger.judge(codes, ["rebuttal"], ["lico_fact"], metric, claim)
-        for metric in ("accuracy", "sch")
-        if {"rebuttal", "lico_fact"} <= set(codes["arms"])
-    ]
-    return [one for one in found if one is not None]
-
-
 def readings(record: Mapping[str, Any], metric: str) -> pd.DataFrame:
     """Return a row a reading of the response: over the baseline, and over `rebuttal`.
 
@@ -222,7 +146,8 @@ def readings(record: Mapping[str, Any], metric: str) -> pd.DataFrame:
 def whole_table(found: Sequence[whole_codes.Whole]) -> pd.DataFrame:
     """Return a row a whole code: its effect, the sum, and whether the two agree.
 
-    "not recorded": the differences that a sum lacks, where one does.
+    "not recorded": the differences that a sum lacks, where one does; "still learning":
+    of the code and its differences, those with a run that was not trained out.
     """
     if not found:
         return pd.DataFrame({"code": ["no whole code is recorded with its parts"]})
@@ -231,6 +156,7 @@ def whole_table(found: Sequence[whole_codes.Whole]) -> pd.DataFrame:
             "code": one.preset,
             "differences": len(one.parts),
             "not recorded": ", ".join(one.missing) or "none",
+            "still learning": ", ".join(one.learning) or "none",
             "whole code": one.whole[0],
             "sum": one.total[0],
             "whole - sum": one.gap.estimate if one.gap else math.nan,
@@ -247,8 +173,8 @@ def whole_table(found: Sequence[whole_codes.Whole]) -> pd.DataFrame:
 def effect_table(effects: Sequence[effects_of.Effect]) -> pd.DataFrame:
     """Return a row an effect: verdict, estimate, simultaneous interval, size.
 
-    "of its own loss" is exploratory: the verdict if only a loss that the difference is
-    of has to act, and not every loss of both arms.
+    "of its own loss" is exploratory: what the numbers say if only a loss that the
+    difference is of has to act, and if any metric may speak.
     """
     if not effects:
         return pd.DataFrame(NONE)
@@ -265,7 +191,8 @@ def effect_table(effects: Sequence[effects_of.Effect]) -> pd.DataFrame:
             "seeds": one.verdict.seeds,
             "seeds needed": str(simultaneous.seeds_needed(one, len(effects)) or "—"),
             "inert": ", ".join(one.inert).upper() or "no",
-            "of its own loss": in_few_words(one.own),
+            "trained out": "yes" if one.trained_out else "NO",
+            "of its own loss": numbers_alone(one.own),
         }
         for one in effects_of.ranked(effects)
     )
@@ -274,11 +201,13 @@ def effect_table(effects: Sequence[effects_of.Effect]) -> pd.DataFrame:
 def largest_table(found: Mapping[str, Sequence[effects_of.Effect]]) -> pd.DataFrame:
     """Return a row a metric: its largest |t|, and what it must exceed.
 
+    Differences with a run that was still learning are left out.
     "bar" is the simultaneous one of `margins.yml` (Bonferroni), "by simulation" that of
     `simultaneous.largest_t`: over it, changing nothing would come once in 20 studies.
     """
     rows = []
-    for metric, effects in found.items():
+    for metric, every in found.items():
+        effects = [one for one in every if one.trained_out]
         known = [(simultaneous.t_value(one), one) for one in effects]
         known = [pair for pair in known if math.isfinite(pair[0])]
         if known:
@@ -286,7 +215,7 @@ def largest_table(found: Mapping[str, Sequence[effects_of.Effect]]) -> pd.DataFr
             count, seeds = len(effects), one.verdict.seeds
             rows.append(
                 {
-                    "metric": metric,
+                    "metric": margins.metric(metric).label,
                     "differences": count,
                     "largest |t|": size,
                     "of": one.factor.name,

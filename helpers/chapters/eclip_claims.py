@@ -23,9 +23,9 @@ from helpers.chapters.eclip_projections import (
 from helpers.chapters.eclip_rows import ORIGINAL, TINY, is_fit
 from helpers.chapters.eclip_towers import VARIANTS
 from helpers.report.joint import all_of, weakest
-from helpers.report.ledger import in_few_words
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict
+from helpers.report.verdict_words import in_few_words
 
 Summary = Mapping[str, Any]
 NOT_TESTABLE = "not testable: free attention is at chance"

@@ -5,7 +5,6 @@ A summary is `summary["arms"][arm][seed]`, as chapters 03 and 06 keep it.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,8 +12,8 @@ from scipy import stats
 
 from helpers.chapters.prompt_variants import PUBLISHED, VARIANTS
 from helpers.report import ledger, margins, published
-from helpers.report.joint import after_holm
 from helpers.report.records import NOT_MADE
+from helpers.report.statements import Statement, judge
 from helpers.report.verdict import Verdict
 
 SHARED, BASELINE = "shared, end", "ce"
@@ -30,26 +29,21 @@ SOURCE, TABLE = "bartak2024lico", "Table 5"
 Summary = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Statement:
-    """That one form of the prompts is better than another on a metric, as published."""
-
-    better: str
-    than: str
-    metric: str
-
-    @property
-    def text(self) -> str:
-        """The statement in a few words."""
-        return f"{self.better} > {self.than}"
-
-
 # Bartak et al. 2024, section 4.2.2: the first extension improves both classification
 # and maps, the second improves maps and costs accuracy.
 STATEMENTS = (
     *(Statement("class, end", SHARED, metric) for metric in METRICS),
     Statement(SHARED, "shared, front", "accuracy"),
     *(Statement("shared, front", SHARED, metric) for metric in METRICS[1:]),
+)
+# The same statements of the forms in the published code.
+_PRESET = {
+    SHARED: "repro_shared",
+    "class, end": "repro_class_specific",
+    "shared, front": "repro_label_front",
+}
+IN_THE_CODE = tuple(
+    Statement(_PRESET[one.better], _PRESET[one.than], one.metric) for one in STATEMENTS
 )
 
 
@@ -163,29 +157,9 @@ def differences(summaries: Mapping[str, Summary | None]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def judge(summary: Summary, statements: Sequence[Statement]) -> list[Verdict]:
-    """Return the verdict on each statement, after Holm over all that can be judged."""
-    found = [
-        ledger.judge(summary, [one.better], [one.than], one.metric, one.text)
-        for one in statements
-    ]
-    return after_holm([one for one in found if one is not None])
-
-
 def against_baseline() -> list[Statement]:
     """Return that each form of the prompts is better than no text, on each metric."""
     return [Statement(one, BASELINE, m) for one in VARIANTS for m in METRICS]
-
-
-def verdict_table(summary: Summary, statements: Sequence[Statement]) -> pd.DataFrame:
-    """Return a row a statement: outcome, interval, margin, smallest effect, seeds."""
-    return pd.DataFrame(
-        {
-            "statement": found.claim,
-            **ledger.cells(found),
-        }
-        for found in judge(summary, statements)
-    )
 
 
 def verdict_on(

@@ -7,6 +7,10 @@ import pandas as pd
 from helpers.chapters.training import GROUPS, Training
 from helpers.report import arms, ledger
 from helpers.report.records import NOT_MADE, Record
+from helpers.report.statements import Statement
+
+# That LICO with a bounded temperature does more than the baseline.
+STABLE = tuple(Statement("stable", "ce", m) for m in ("accuracy", "sch", "insertion"))
 
 
 class Verdicts(Training):

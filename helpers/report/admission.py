@@ -9,15 +9,10 @@ from pathlib import Path
 
 from helpers import paths
 from helpers.report import margins, records
-from helpers.report.verdict import Outcome, Verdict
+from helpers.report.verdict import Verdict
+from helpers.report.verdict_words import NUMBERS
 
 TRIAL = "13_one_table-study"
-# What numbers say without a verdict.
-NUMBERS: dict[Outcome, str] = {
-    "supported": "numbers go its way",
-    "contradicted": "numbers go against it",
-    "no relevant difference": "numbers within the margin",
-}
 OF_PREDICTIONS = ("accuracy", "recognition")  # need no trial: they look at no map
 
 

@@ -16,6 +16,7 @@ from helpers.report.joint import all_of
 from helpers.report.published import Contrast
 from helpers.report.secondary import secondary_verdicts
 from helpers.report.verdict import decide
+from helpers.report.verdict_words import MECHANISM, in_few_words
 
 PAPER = "lei2023lico"
 # In the order of the dispute; the paper first.
@@ -60,6 +61,11 @@ class Cell:
     def decided(self) -> bool:
         """Whether the answer is one of the three that decide."""
         return self.answer.startswith((ORDER[0], *ORDER[3:]))
+
+    @property
+    def mechanism(self) -> bool:
+        """Whether its runs show the mechanism only and say nothing of the claim."""
+        return self.answer.endswith(MECHANISM)
 
 
 def cells(summaries: Mapping[str, ledger.Summary | None]) -> list[Cell]:
@@ -158,13 +164,11 @@ def own_cell(
             return None
         parts.append(part)
     whole = all_of(parts, claim.says)
-    answers = [ledger.in_few_words(part) for part in parts]
+    answers = [in_few_words(part) for part in parts]
     if not _own(claim, metric):
         first = claim.compare[0]
         secondary = secondary_verdicts(summary, *first.better, *first.than)
-        answers = [
-            ledger.in_few_words(one) for one in secondary if one.metric == metric
-        ]
+        answers = [in_few_words(one) for one in secondary if one.metric == metric]
     return Cell(
         claim=claim.name,
         metric=metric,
@@ -210,8 +214,11 @@ def table(found: Iterable[Cell]) -> pd.DataFrame:
 
 
 def tallies(found: Iterable[Cell]) -> pd.DataFrame:
-    """Return a row a claim and source: cells, those its way, those with an answer."""
-    known = [cell for cell in found if not math.isnan(cell.gain)]
+    """Return a row a claim and source: cells, those its way, those with an answer.
+
+    Cells that show the mechanism only are left out.
+    """
+    known = [c for c in found if not (math.isnan(c.gain) or c.mechanism)]
     order = list(dict.fromkeys([*SOURCES, *(cell.source for cell in known)]))
     keys = {(cell.claim, cell.source) for cell in known}
     rows = []

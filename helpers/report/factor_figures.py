@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullLocator
 
 from helpers.report import margins
 from helpers.report.factors import ON_TEST, Effect, group_of, on_test, ranked
@@ -17,6 +18,7 @@ from helpers.report.whole_codes import Whole
 
 NARROW = 5.6  # inches: rows of words stay legible where a page is a phone's
 ROW = 0.235  # inches a row
+LINEAR, TICKS = 2, (1, 2, 5, 10, 20, 50, 100)  # in units of changing nothing
 COLOURS = {  # as the colour-blind palette, darkened: names are set in them
     "words": "#0173b2",
     "prompts": "#01795a",
@@ -134,7 +136,8 @@ def ranking(found: Mapping[str, Sequence[Effect]]) -> Figure:
     """Show all effects in units of changing nothing, a panel a metric, sorted by size.
 
     The first metric sorts. Thick: the 95 % interval of an effect by itself; thin: that
-    which holds together with all others (an arrow where it leaves the panel). The pale
+    which holds together with all others (an arrow where it leaves the panel). The scale
+    is even up to `LINEAR` units of nothing and logarithmic beyond. The pale
     band is changing nothing, the darker one the same for a mean over the seeds. Open
     marks are barred from a verdict: a circle where a loss is inert, a diamond where a
     run is not trained out, a square where test pictures chose the epoch.
@@ -191,7 +194,12 @@ def _panel(
     for place, name in enumerate(order):
         if name in effects and math.isfinite(effects[name].ratio):
             _effect(axis, place, effects[name], reach)
+    axis.set_xscale("symlog", linthresh=LINEAR)
     axis.set_xlim(-reach, reach)
+    ticks = [x for x in TICKS if x < reach]
+    signed = [-x for x in reversed(ticks)] + [0] + ticks
+    axis.set_xticks(signed, [f"{x:g}".replace("-", "\N{MINUS SIGN}") for x in signed])
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.tick_params(labelsize=8)
     axis.set_xlabel(f"{label},\nin units of changing nothing", fontsize=8.5)
 

@@ -16,13 +16,13 @@ from scipy import stats
 
 from helpers.measure.statistics import (
     Floats,
-    p_value,
     paired_differences,
     seed_means,
     t_interval,
 )
 from helpers.methods.factors import FACTORS, Factor, factor
 from helpers.report import margins
+from helpers.report.admission import heard
 from helpers.report.ledger import (
     BASELINE,
     common_seeds,
@@ -30,7 +30,7 @@ from helpers.report.ledger import (
     is_trained_out,
     scores_of,
 )
-from helpers.report.verdict import Outcome, Verdict, verdict
+from helpers.report.verdict import Verdict, verdict
 
 LICO = "lico"
 METRICS = ("accuracy", "sch", "ses", "mosu", "insertion", "deletion")
@@ -66,7 +66,8 @@ class Effect:
     each: tuple[float, ...]  # d_s, a value a seed
     alone: Pair  # the 95 % interval of this effect by itself
     verdict: Verdict  # its interval holds together with those of all effects shown
-    own: Verdict  # exploratory: barred only where no loss that the factor is of acts
+    # Exploratory: barred only where no loss that the factor is of acts, by any metric.
+    own: Verdict
     nothing: Nothing
     inert: tuple[str, ...]  # losses inert in `paper` or with the factor
     trained_out: bool
@@ -209,7 +210,8 @@ def effects(
     The intervals hold together over all of them, as `margins.yml` has it (Bonferroni:
     t(1 - .05 / 2k; n - 1) for k effects). A verdict says that LICO with the factor is
     better than `paper`; it is barred where any loss of either is inert, where any run
-    is not trained out, and where test pictures chose the epoch.
+    is not trained out, where test pictures chose the epoch, and on a metric that may
+    not judge (`admission`).
     """
     shown = present(summary, names) if has_metric(summary, metric) else []
     return [_effect(summary, one, metric, len(shown)) for one in shown]
@@ -234,7 +236,9 @@ def _effect(summary: Summary, one: Factor, metric: str, count: int) -> Effect:
     nothing = changing_nothing(summary, metric, one.training)
     assert nothing is not None
     judged = {
-        "verdict": verdict(*both, **given, inert=bool(inert_arms(summary, arms))),
+        "verdict": heard(
+            verdict(*both, **given, inert=bool(inert_arms(summary, arms)))
+        ),
         "own": verdict(*both, **given, inert=not acts(summary, one)),
     }
     if on_test(one):
@@ -261,48 +265,6 @@ def on_test(one: Factor) -> bool:
 def ranked(effects: Sequence[Effect]) -> list[Effect]:
     """Return effects by their size in units of changing nothing, the largest first."""
     return sorted(effects, key=lambda one: -abs(np.nan_to_num(one.ratio)))
-
-
-def beyond_nothing(effect: Effect) -> Verdict:
-    """Judge that a factor moves a metric by more than changing nothing does.
-
-    With r the size of changing nothing and r- to r+ its own interval: supported where
-    the whole interval lies outside +-r+, contradicted where all of it lies inside +-r-.
-    What bars the effect's own verdict, too few seeds, or a smallest detectable effect
-    above r bars this one. `p` is that of the boundary that decided, else of r.
-    """
-    found, bar = effect.verdict, effect.nothing.size
-    least, most = effect.nothing.interval
-    low, high = found.interval
-    outcome: Outcome = "undecided"
-    reason, boundary = "interval reaches past the size of changing nothing", bar
-    if found.reason in BARS:
-        reason = found.reason
-    elif found.seeds < margins.load().inference.minimal_seeds:
-        reason = f"{found.seeds} seed" + ("s" if found.seeds != 1 else "")
-    elif found.smallest_effect > bar:
-        reason = f"smallest detectable effect {found.smallest_effect:.4g} > {bar:.4g}"
-    elif low > most or high < -most:
-        outcome, reason = "supported", "interval beyond changing nothing"
-        boundary = most
-    elif -least <= low and high <= least:
-        outcome, reason = "contradicted", "interval within changing nothing"
-        boundary = least
-    label = margins.metric(found.metric).label
-    claim = f"{effect.factor.name} moves {label} by more than changing nothing"
-    p = p_value(effect.each, math.copysign(boundary, found.estimate))
-    return replace(found, claim=claim, outcome=outcome, reason=reason, margin=bar, p=p)
-
-
-def chance_of(difference: float, nothing: Nothing) -> float:
-    """Return how often two single runs that differ by nothing differ by so much.
-
-    P(|v_s - v_r| >= difference) = 2 P(T > difference / (sqrt(2) SD)), T Student's with
-    n - 1 degrees of freedom, since SD is estimated from n seeds. NaN for one seed.
-    """
-    if not nothing.size > 0:
-        return math.nan
-    return float(2 * stats.t.sf(abs(difference) / nothing.size, nothing.seeds - 1))
 
 
 def optimism(summary: Summary) -> pd.DataFrame:

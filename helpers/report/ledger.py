@@ -6,7 +6,7 @@ the reader's or the committed study's. Claims and margins are those of `margins.
 
 import html
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ import pandas as pd
 
 from helpers.measure.statistics import Floats, smallest_effect
 from helpers.report import margins
-from helpers.report.admission import NUMBERS, heard
+from helpers.report.admission import heard
 from helpers.report.joint import all_of
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, verdict
+from helpers.report.verdict_words import MECHANISM, beside, in_few_words
 
 GRAD_CAM = "Grad-CAM"
 BASELINE = "ce"
@@ -81,7 +82,7 @@ def judge(
     """Judge that the sum of arms is better than the sum of others, seed by seed.
 
     None where an arm or the metric is missing; undecided by a metric that was not
-    admitted (`admission`).
+    admitted (`admission`), and by runs that show the mechanism only.
     """
     return _judged(summary, better, than, metric, claim, kind, barred=True)
 
@@ -94,7 +95,7 @@ def judge_whatever_acted(
     claim: str,
     kind: margins.Kind = "superiority",
 ) -> Verdict | None:
-    """Judge as `judge`, without the bars on inert arms and on the metric. Exploratory.
+    """Judge as `judge`, without its bars on losses, metrics and runs. Exploratory.
 
     It says what the arms did to the score, not what the loss did that one of them is
     named for, and not which arm explains better.
@@ -132,6 +133,8 @@ def _judged(
         inert=barred and bool(inert_arms(summary, [*better, *than])),
         fill=0.0,
     )
+    if barred and "mechanism" in str(summary.get("language")):
+        return replace(judged, outcome="undecided", reason=MECHANISM)
     return heard(judged) if barred else judged
 
 
@@ -154,19 +157,6 @@ def claim_verdicts(
             if len(known) == len(parts):
                 rows.append((claim, all_of(known, claim.says)))
     return rows
-
-
-def in_few_words(found: Verdict) -> str:
-    """Return a verdict's label for a cell: numbers have columns of their own."""
-    for sign, words in (
-        ("inert", "inert"),
-        ("was not admitted", "metric not admitted"),
-        ("under-trained", "under-trained"),
-        ("smallest detectable effect", "too few seeds for the margin"),
-    ):
-        if found.outcome == "undecided" and sign in found.reason:
-            return f"undecided: {words}"
-    return found.label
 
 
 def cells(found: Verdict) -> dict[str, Any]:
@@ -200,25 +190,17 @@ def full_table(summary: Summary, names: Sequence[str] = ()) -> pd.DataFrame:
 
     `names`: of the claims to show (all that can be judged if none is given).
     """
-    strict, free = (
-        claim_verdicts(summary),
-        claim_verdicts(summary, judge_whatever_acted),
-    )
+    judged = [claim_verdicts(summary, by) for by in (judge, judge_whatever_acted)]
     chosen = [
         (row, other)
-        for row, (_, other) in zip(strict, free, strict=True)
+        for row, (_, other) in zip(*judged, strict=True)
         if not names or row[0].name in names
     ]
     if not chosen:
         return pd.DataFrame({"claim": ["none: an arm or a score is missing"]})
     frame = table([row for row, _ in chosen])
-    free_of_it = [
-        "the same"
-        if other.label == row[1].label
-        else NUMBERS.get(other.outcome, in_few_words(other))
-        for row, other in chosen
-    ]
-    frame.insert(3, "exploratory", free_of_it)
+    words = [beside(strict, other) for (_, strict), other in chosen]
+    frame.insert(3, "exploratory", words)
     changed = set(summary.get("modified", ()))
     return frame.assign(
         claim=[
@@ -278,20 +260,26 @@ def of_claim(
 def parts_of_claim(summary: Summary, name: str) -> pd.DataFrame:
     """Return a row a comparison and metric of a claim: they must all hold together.
 
-    Raises KeyError if there is no such claim; what the summary lacks is left out.
+    "exploratory" as in `full_table`. Raises KeyError if there is no such claim; what
+    the summary lacks is left out.
     """
     claims = {claim.name: claim for claim in margins.load().claims}
     claim = claims[name]
-    found = [
-        (_versus(pair), judge(summary, pair.better, pair.than, metric, _versus(pair)))
-        for metric in claim.metrics
-        for pair in claim.compare
-    ]
-    rows = [(pair, part) for pair, part in found if part is not None]
+    strict, free = (
+        [
+            by(summary, pair.better, pair.than, metric, _versus(pair))
+            for metric in claim.metrics
+            for pair in claim.compare
+        ]
+        for by in (judge, judge_whatever_acted)
+    )
+    rows = [one for one in strict if one is not None]
     if not rows:
         return pd.DataFrame({"claim": ["none: an arm or a score is missing"]})
-    frame = table([(claim, part) for _, part in rows])
-    return frame.assign(claim=[pair for pair, _ in rows])
+    frame = table([(claim, part) for part in rows])
+    others = [one for one in free if one is not None]
+    frame.insert(3, "exploratory", list(map(beside, rows, others)))
+    return frame.assign(claim=[part.claim for part in rows])
 
 
 def claims() -> pd.DataFrame:

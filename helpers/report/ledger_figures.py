@@ -16,9 +16,11 @@ from helpers.report import margins
 from helpers.report.claims_by_source import NO_TEST, PAPER, SOURCES, Cell
 from helpers.report.figures import WIDTH
 from helpers.report.lico_figures import nothing
+from helpers.report.verdict_words import MECHANISM
 
 WITH, AGAINST, NEITHER = "#0072b2", "#d55e00", "#5f5f5f"
 FAINT, FULL = 0.16, 0.9  # opacity of a tile without and with an outcome
+HATCH = "...."  # of a tile that answers no claim
 HEADS = {
     PAPER: "paper",
     "fletcher2024lico": "Fletcher\net al.",
@@ -80,13 +82,15 @@ def ledger(cells: Sequence[Cell]) -> Figure:
 def forest(cells: Sequence[Cell], claim: str, metric: str) -> Figure:
     """Show the gain of a claim on a metric by source with its interval, and the margin.
 
-    A gain without an interval is an open circle. Right of 0 is the claim's way.
+    A gain without an interval is an open circle. Right of 0 is the claim's way. Cells
+    that show the mechanism only are left out.
     """
     known = margins.metric(metric)
     chosen = [
         cell
         for cell in cells
-        if (cell.claim, cell.metric) == (claim, metric) and not math.isnan(cell.gain)
+        if (cell.claim, cell.metric) == (claim, metric)
+        and not (math.isnan(cell.gain) or cell.mechanism)
     ]
     if not chosen:
         return nothing(f"no source has {known.label} for claim '{claim}'")
@@ -167,6 +171,8 @@ def _tile(axis: Axes, x: int, y: int, cell: Cell) -> None:
     tile = Rectangle((x - 0.46, y - 0.42), 0.92, 0.84)
     tile.set(facecolor=to_rgba(colour, FULL if cell.decided else FAINT))
     tile.set(edgecolor=colour, linestyle=":" if cell.answer == NO_TEST else "-")
+    if cell.mechanism:
+        tile.set(hatch=HATCH, facecolor="none", linewidth=0)
     axis.add_patch(tile)
     words = f"{100 * cell.gain:+.1f}".replace("-", "\N{MINUS SIGN}")
     shade = "white" if cell.decided else "black"
@@ -191,6 +197,7 @@ def _legend(figure: Figure) -> None:
         (_shade(":", FAINT), NO_TEST),
         (_shade("-", FAINT), "undecided"),
         (_shade("-", FULL), "supported or contradicted"),
+        (Patch(fill=False, hatch=HATCH, edgecolor=WITH, linewidth=0), MECHANISM),
     ]
     figure.legend(
         [patch for patch, _ in shades],

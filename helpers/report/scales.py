@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.report import ledger, margins, records
-from helpers.report.admission import NUMBERS
+from helpers.report.factors import inert_in
+from helpers.report.verdict_words import in_few_words, numbers_alone
 
 METRICS = ("sch", "accuracy")
 # Parameters that may differ between summaries that are compared: what is trained, how
@@ -47,7 +48,9 @@ def rows(
 
     "sign": of the interval, "+" or "-" where it is clear of 0, else "0 within".
     "exploratory": what numbers say without the bars on inert arms and on the metric.
-    "CE, top-1": the baseline's accuracy there, a mean over its seeds.
+    "CE, top-1": the baseline's accuracy there, a mean over its seeds. "inert": the
+    losses of the arm that were inert there in any run, "no" where all acted: where they
+    differ over the parameter, so does the intervention.
     """
     kept = comparable(summaries, parameter)
     found = []
@@ -64,12 +67,13 @@ def rows(
                 parameter: one["parameters"][parameter],
                 "epochs": one["parameters"]["epochs"],
                 "CE, top-1": _baseline(one),
+                "inert": ", ".join(inert_in(one, [arm])).upper() or "no",
                 "arm - CE": judged.estimate,
                 "from": low,
                 "to": high,
                 "sign": "+" if low > 0 else "-" if high < 0 else "0 within",
-                "verdict": ledger.in_few_words(judged),
-                "exploratory": NUMBERS.get(free.outcome, ledger.in_few_words(free)),
+                "verdict": in_few_words(judged),
+                "exploratory": numbers_alone(free),
             }
         )
     return pd.DataFrame(found or {"metric": []})
@@ -93,12 +97,13 @@ def signs(found: pd.DataFrame, parameter: str) -> pd.DataFrame:
         here = found[(found["metric"] == metric) & (found["arm"] == arm)]
         seen = dict(zip(here[parameter], here["sign"], strict=True))
         shown = "; ".join(f"{sign} at {value}" for value, sign in seen.items())
+        acted = "" if here["inert"].nunique() == 1 else " (not the same losses act)"
         said.append(
             {
                 "metric": metric,
                 "arm": arm,
                 "signs": shown,
-                "does the sign change": _change(set(seen.values()), len(seen)),
+                "does the sign change": _change(set(seen.values()), len(seen)) + acted,
             }
         )
     return pd.DataFrame(said)

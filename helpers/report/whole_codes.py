@@ -9,6 +9,7 @@ import numpy as np
 from helpers.measure.statistics import Floats, paired_differences, seed_means
 from helpers.methods.factors import FACTORS, Factor
 from helpers.methods.presets import differences
+from helpers.report.admission import heard
 from helpers.report.factors import (
     LICO,
     Summary,
@@ -52,6 +53,7 @@ class Whole:
     whole: tuple[float, float, float]  # effect, and its 95 % interval
     total: tuple[float, float, float]  # the sum, NaN if parts are missing
     gap: Verdict | None  # of whole - sum: "no relevant difference" is additive
+    learning: tuple[str, ...] = ()  # of code and parts, those not trained out
 
 
 def whole_codes(
@@ -88,6 +90,9 @@ def _whole(
     arms = [name, LICO, BASELINE]
     code, own, base = (_means(codes, arm, metric, seeds) for arm in arms)
     repeated = len(found) * paper
+    learning = [one for one in names if not is_trained_out(singles, [one])]
+    if not is_trained_out(codes, [name]):
+        learning.insert(0, name)
     gap = verdict(
         (code, repeated),
         (own, *found),
@@ -100,7 +105,7 @@ def _whole(
         comparisons=count,
     )
     total = estimate(paired_differences(np.sum(found, axis=0), repeated))
-    return Whole(name, names, (), whole, total, gap)
+    return Whole(name, names, (), whole, total, heard(gap), tuple(learning))
 
 
 def _means(summary: Summary, arm: str, metric: str, seeds: Sequence[str]) -> Floats:

@@ -33,8 +33,8 @@ from helpers.lab.score import consistent, perturbed
 from helpers.language.tiny_clip import MEAN, STD, build_tiny_clip
 from helpers.measure.aggregate import aggregate
 from helpers.report import score_names
-from helpers.report.ledger import in_few_words
 from helpers.report.records import packed, unpacked
+from helpers.report.verdict_words import in_few_words
 from helpers.settings import DataSettings, Refused
 from helpers.streams import stream
 from helpers.vision import backbone, initialise

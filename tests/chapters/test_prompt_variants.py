@@ -20,7 +20,7 @@ from helpers.language import prompts, text_tower
 from helpers.language.tiny_clip import Architecture, build_tiny_clip
 from helpers.measure.statistics import t_interval
 from helpers.methods.text_side import Language, TextSide
-from helpers.report import prompt_figures
+from helpers.report import prompt_figures, statements
 from helpers.report.records import NOT_MADE
 from helpers.settings import Lico, RunSettings
 
@@ -364,13 +364,15 @@ def made(**shift: float) -> dict[str, Any]:
 @pytest.mark.usefixtures("all_admitted")
 def test_verdicts_follow_the_runs() -> None:
     summary = made(class_end=0.1, shared_front=-0.1)
-    table: Any = claims.verdict_table(summary, claims.STATEMENTS)
+    table: Any = statements.table(summary, claims.STATEMENTS)
     said: Any = table.set_index(["statement", "metric"])["verdict"]
     assert said["class, end > shared, end", "SCH"] == "supported"
     assert said["class, end > shared, end", "MOSU"] == "contradicted"
     assert said["shared, front > shared, end", "SES"] == "contradicted"
     assert said["shared, end > shared, front", "top-1"] == "supported"
-    assert len(claims.verdict_table(summary, claims.against_baseline())) == 16
+    assert len(statements.table(summary, claims.against_baseline())) == 16
+    nothing = statements.table(summary, claims.IN_THE_CODE)
+    assert nothing.iloc[0, 0] == "none: an arm or a score is missing"
     for seed in summary["arms"]["shared, end"].values():
         seed["intervention"]["inert"] = "mm"
     found = claims.verdict_on([None, summary], claims.STATEMENTS[2])

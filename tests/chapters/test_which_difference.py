@@ -1,6 +1,7 @@
 """Chapter 07: who differs in what, what losses push for, tables of what was trained."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from helpers import paths
+from helpers.chapters import difference_claims as claims
 from helpers.chapters import difference_effects as effects
 from helpers.chapters import language_push, which_difference
 from helpers.chapters.which_difference import (
@@ -231,23 +234,61 @@ def study(*names: str) -> dict[str, Any]:
     return {"parameters": {}, "arms": rows}
 
 
+@pytest.mark.usefixtures("all_admitted")
 def test_what_the_response_names_is_judged_only_where_it_is_recorded() -> None:
-    parts = effects.named(study(*effects.NAMED))
+    parts = claims.named(study(*claims.NAMED))
     assert [one.outcome for one in parts] == ["supported"] * 6
-    together = effects.named_together(parts)
+    together = claims.named_together(parts)
     assert not isinstance(together, str)
     assert together.outcome == "supported"
-    assert len(effects.verdict_table(parts)) == 6
+    assert len(claims.verdict_table(parts)) == 6
     assert together.estimate > 0  # a size: the effects themselves are below 0
-    weak = study(*effects.NAMED)
+    weak = study(*claims.NAMED)
     for seed, one in weak["arms"]["names sorted"].items():
         one["sch"] = packed([0.42 + 0.001 * int(seed)] * 40)  # +.02, the smallest
-    weakest = effects.named_together(effects.named(weak))
+    weakest = claims.named_together(claims.named(weak))
     assert not isinstance(weakest, str)
     assert weakest.estimate == pytest.approx(0.02, abs=1e-3)
-    some = effects.named(study("names sorted"))
+    some = claims.named(study("names sorted"))
     assert len(some) == 2
-    assert str(effects.named_together(some)).startswith("no verdict")
+    assert str(claims.named_together(some)).startswith("no verdict")
+
+
+def test_a_metric_without_admission_moves_nothing_but_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths, "records", lambda: tmp_path)  # no trial admitted SCH
+    made = study(*claims.NAMED)
+    outcomes = [one.outcome for one in claims.named(made)]
+    assert outcomes == ["supported"] * 3 + ["undecided"] * 3
+    table = claims.verdict_table(claims.named(made))
+    assert set(table["verdict"][3:]) == {"undecided: metric not admitted"}
+    alone = claims.numbers_table(claims.named_alone(made))
+    assert set(alone["exploratory"]) == {"numbers go its way"}
+    (found,) = effects_of.effects(made, "sch", ["names sorted"])
+    assert found.verdict.outcome == "undecided"
+    shown = effects.effect_table([found])
+    assert shown["verdict"][0] == "undecided: metric not admitted"
+    assert shown["of its own loss"][0].startswith("numbers")
+
+
+def test_a_difference_that_still_learns_is_no_largest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = study("names sorted", "full stop")
+    for seed, one in made["arms"]["names sorted"].items():
+        one["correct"] = "1" * (20 + int(seed)) + "0" * (20 - int(seed))
+    for seed, one in made["arms"]["full stop"].items():
+        one["trained_out"] = False
+        one["correct"] = "1" * (10 + int(seed)) + "0" * (30 - int(seed))
+    found = effects_of.effects(made, "accuracy")
+    (row,) = effects.largest_table({"accuracy": found}).to_dict("records")
+    assert (row["of"], row["differences"], row["metric"]) == (
+        *("names sorted", 1),
+        "top-1",
+    )
+    shown = effects.effect_table(found).set_index("difference")
+    assert shown["trained out"].to_dict() == {"full stop": "NO", "names sorted": "yes"}
 
 
 def test_tables_of_nothing_say_so() -> None:
@@ -256,7 +297,7 @@ def test_tables_of_nothing_say_so() -> None:
     assert effects.optimism_table(empty).iloc[0, 0] == "none was trained here"
     assert effects.largest_table({"sch": []}).iloc[0, 0] == "none was trained here"
     assert len(effects.largest_of_each(empty, ["sch"], [], 3)) == 1
-    assert len(effects.whole_table([])) == len(effects.verdict_table([])) == 1
+    assert len(effects.whole_table([])) == len(claims.verdict_table([])) == 1
 
 
 def test_the_published_precisions_are_read_as_differences() -> None:

@@ -9,6 +9,7 @@ from helpers import paths
 from helpers.report import admission, ledger
 from helpers.report.admission import heard, may_judge
 from helpers.report.verdict import Verdict, verdict
+from helpers.report.verdict_words import in_few_words
 from tests.report.test_ledger import summary
 
 FIVE = [[0.5], [0.51], [0.52], [0.53], [0.54]]
@@ -46,7 +47,7 @@ def test_what_is_taken_back_keeps_its_numbers_and_says_its_word(trial: Path) -> 
     assert found.outcome == "undecided"
     assert found.reason == "SCH was not admitted; numbers go against it"
     assert (found.estimate, found.interval) == (plain.estimate, plain.interval)
-    assert ledger.in_few_words(found) == "undecided: metric not admitted"
+    assert in_few_words(found) == "undecided: metric not admitted"
     undecided = verdict(
         FIVE, FIVE, claim="c", metric="sch", trained_out=True, inert=True
     )
@@ -69,6 +70,10 @@ def test_the_ledger_asks_the_trial_and_its_exploratory_answers_do_not(
     assert found.loc["SCH", "verdict"] == "undecided: metric not admitted"
     assert found.loc["SCH", "exploratory"] == "numbers go against it"
     assert found.loc["top-1", "verdict"] == "contradicted"
+    parts = ledger.parts_of_claim(made, "3")
+    row = parts.set_index(["claim", "metric"]).loc[("lico > mm", "SCH")]
+    assert row["verdict"] == "undecided: metric not admitted"
+    assert row["exploratory"] == "numbers go against it"
     trial.write_text(json.dumps({"may judge": ["sch"]}))
     admission._admitted.cache_clear()
     found = ledger.full_table(made, ["1"])

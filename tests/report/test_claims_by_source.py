@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from helpers.report import claims_by_source as by_source
-from helpers.report import ledger_figures, margins, published
+from helpers.report import ledger, ledger_figures, margins, published
 from helpers.report.claims_by_source import NO_NUMBERS, NO_TEST, PAPER, Cell
 from tests.report.test_ledger import summary
 
@@ -143,3 +143,27 @@ def test_figures_of_cells() -> None:
     assert len(forest.axes[0].get_yticks()) == 2
     ledger_figures.forest(cells, "1", "gridpg")
     plt.close("all")
+
+
+def test_runs_of_the_mechanism_alone_answer_no_claim() -> None:
+    """They keep their tiles and numbers; no count and no forest has them."""
+    plain = summary(lico=0.10)
+    only = {**plain, "language": "real-fixed, mechanism only"}
+    own = by_source.own_cell(CLAIMS["2 (gain)"], "accuracy", "a", plain)
+    found = by_source.own_cell(CLAIMS["2 (gain)"], "accuracy", "b", only)
+    assert own is not None
+    assert found is not None
+    assert (own.answer, found.answer) == ("supported", "undecided: mechanism only")
+    assert (found.gain, found.interval) == (own.gain, own.interval)
+    assert found.mechanism
+    assert not own.mechanism
+    counts = by_source.tallies([own, found])
+    assert counts["source"].tolist() == ["a"]
+    forest = ledger_figures.forest([own, found], "2 (gain)", "accuracy")
+    assert len(forest.axes[0].get_yticks()) == 1
+    tiles = ledger_figures.ledger([own, found]).axes[0].patches
+    assert [bool(tile.get_hatch()) for tile in tiles] == [False, True]
+    plt.close("all")
+    full = ledger.full_table(only, ["2 (gain)"]).iloc[0]
+    assert full["verdict"] == "undecided: mechanism only"
+    assert full["exploratory"] == "numbers go its way"

@@ -13,6 +13,7 @@ from helpers.measure.statistics import smallest_effect
 from helpers.methods.factors import FACTORS, Factor, factor
 from helpers.methods.presets import PRESETS, differences
 from helpers.report import factor_figures, factors, margins, simultaneous, whole_codes
+from helpers.report.beyond_nothing import beyond_nothing, chance_of
 from helpers.report.records import packed
 
 mpl.use("Agg")
@@ -88,7 +89,7 @@ def test_one_seed_has_no_size_of_nothing() -> None:
     )
     assert found is not None
     assert math.isnan(found.size)
-    assert math.isnan(factors.chance_of(0.1, found))
+    assert math.isnan(chance_of(0.1, found))
     assert factors.changing_nothing(small(), "mosu") is None
 
 
@@ -177,7 +178,7 @@ def test_an_inert_loss_bars_the_verdict_and_only_its_own_bars_the_other() -> Non
 def test_an_arm_that_still_learns_bars_both() -> None:
     late = effect(out=False)
     assert late.verdict.reason == late.own.reason == "under-trained"
-    assert factors.beyond_nothing(late).label == "undecided: under-trained"
+    assert beyond_nothing(late).label == "undecided: under-trained"
 
 
 def made(d: list[float], spread: list[float]) -> factors.Effect:
@@ -206,22 +207,22 @@ SPREAD = [-0.01, 0.01, 0.0, 0.01, -0.01]  # SD .01, so nothing is .0141
 def test_beyond_nothing_needs_the_whole_interval_outside(
     d: list[float], outcome: str
 ) -> None:
-    found = factors.beyond_nothing(made(d, SPREAD))
+    found = beyond_nothing(made(d, SPREAD))
     assert found.outcome == outcome
     assert found.margin == pytest.approx(math.sqrt(2) * 0.01, rel=1e-3)
 
 
 def test_beyond_nothing_knows_that_its_bar_is_an_estimate() -> None:
     # r is .0141, and five seeds know it no better than .0085 to .0406
-    between = factors.beyond_nothing(made([0.03, 0.031, 0.029, 0.03, 0.03], SPREAD))
+    between = beyond_nothing(made([0.03, 0.031, 0.029, 0.03, 0.03], SPREAD))
     assert between.outcome == "undecided"
     assert between.p < 0.001  # of r itself
-    inside = factors.beyond_nothing(made([0.01, 0.011, 0.009, 0.01, 0.01], SPREAD))
+    inside = beyond_nothing(made([0.01, 0.011, 0.009, 0.01, 0.01], SPREAD))
     assert inside.outcome == "undecided"
 
 
 def test_beyond_nothing_asks_whether_its_bar_would_have_been_seen() -> None:
-    rough = factors.beyond_nothing(made([0.2, 0.22, 0.18, 0.21, 0.19], SPREAD))
+    rough = beyond_nothing(made([0.2, 0.22, 0.18, 0.21, 0.19], SPREAD))
     assert rough.label.startswith("undecided: smallest detectable effect")
 
 
@@ -236,12 +237,12 @@ def test_no_verdict_where_test_pictures_chose_the_epoch() -> None:
     (found,) = factors.effects(arms, "accuracy")
     assert found.verdict.label == f"undecided: {factors.ON_TEST}"
     assert found.own.reason == factors.ON_TEST
-    assert factors.beyond_nothing(found).reason == factors.ON_TEST
+    assert beyond_nothing(found).reason == factors.ON_TEST
 
 
 def test_four_seeds_are_too_few() -> None:
     few = made([-0.05] * 4, SPREAD[:4])
-    assert factors.beyond_nothing(few).label == "undecided (4 seeds)"
+    assert beyond_nothing(few).label == "undecided (4 seeds)"
 
 
 def test_ranked_by_size_in_units_of_nothing() -> None:
@@ -316,7 +317,7 @@ def test_the_size_of_nothing_covers_what_two_new_seeds_do() -> None:
         sd = generator.standard_normal(5).std(ddof=1)
         nothing = factors.Nothing("sch", "lico", 5, float(sd), (0.0, 1.0))
         apart = abs(float(np.diff(generator.standard_normal(2))[0]))
-        hits += factors.chance_of(apart, nothing) < 0.1
+        hits += chance_of(apart, nothing) < 0.1
     assert hits / 4000 == pytest.approx(0.1, abs=0.02)
 
 
@@ -361,6 +362,18 @@ def test_the_gap_is_whole_less_sum(shift: int, outcome: str) -> None:
     assert found.gap is not None
     assert found.gap.estimate == pytest.approx(shift / 40)
     assert found.gap.outcome == outcome
+
+
+def test_what_still_learns_in_a_sum_is_named() -> None:
+    singles, codes = parts_of(0)
+    (found,) = whole_codes.whole_codes(singles, codes, "accuracy", ["repro_shared"])
+    assert found.learning == ()
+    singles["arms"]["MM: tau bounded"]["1"]["trained_out"] = False
+    codes["arms"]["repro_shared"]["2"]["trained_out"] = False
+    (found,) = whole_codes.whole_codes(singles, codes, "accuracy", ["repro_shared"])
+    assert found.learning == ("repro_shared", "MM: tau bounded")
+    assert found.gap is not None
+    assert found.gap.reason == "under-trained"
 
 
 def test_a_code_with_a_part_missing_has_no_sum() -> None:

@@ -11,6 +11,7 @@ from helpers.report import arms, intervention, ledger, published, records
 from helpers.report.margins import load
 from helpers.report.secondary import secondary_verdicts, table
 from helpers.report.verdict import Verdict
+from helpers.report.verdict_words import in_few_words
 
 pytestmark = pytest.mark.usefixtures("all_admitted")
 
@@ -145,7 +146,7 @@ def test_an_answer_or_why_there_is_none() -> None:
 def test_a_label_in_few_words() -> None:
     found = ledger.judge(summary(lico=0.1), ["lico"], ["ce"], "sch", "claim")
     assert found is not None
-    assert ledger.in_few_words(found) == "supported"
+    assert in_few_words(found) == "supported"
     for reason, words in {
         "lico > mm: inert; mm > ce: smallest detectable effect .1 > .01": "inert",
         "under-trained": "under-trained",
@@ -153,7 +154,7 @@ def test_a_label_in_few_words() -> None:
         "3 seeds": "3 seeds",
     }.items():
         one = replace(found, outcome="undecided", reason=reason)
-        assert ledger.in_few_words(one) == f"undecided: {words}"
+        assert in_few_words(one) == f"undecided: {words}"
 
 
 def test_runs_that_still_learn_bar_their_arm() -> None:

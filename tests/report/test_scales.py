@@ -28,6 +28,17 @@ def test_a_sign_that_changes_is_said() -> None:
     assert said.loc["SCH", "signs"] == "- at 32; + at 64"
 
 
+def test_another_intervention_is_said() -> None:
+    made = [of_size(32, 0.1), of_size(64, 0.1)]
+    for run in made[0]["arms"]["lico"].values():
+        run["intervention"] = {"inert": "mm"}
+    rows = scales.rows(made, "size", ["lico"])
+    assert rows[rows["metric"] == "SCH"]["inert"].tolist() == ["MM", "no"]
+    said = scales.signs(rows, "size").set_index("metric")
+    expected = "no: the same everywhere (not the same losses act)"
+    assert said.loc["SCH", "does the sign change"] == expected
+
+
 @pytest.mark.parametrize(
     ("gaps", "said"),
     [
