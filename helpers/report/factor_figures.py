@@ -18,7 +18,7 @@ from helpers.report.whole_codes import Whole
 
 NARROW = 5.6  # inches: rows of words stay legible where a page is a phone's
 ROW = 0.235  # inches a row
-LINEAR, TICKS = 2, (1, 2, 5, 10, 20, 50, 100)  # in units of changing nothing
+LINEAR, TICKS = 2, (1, 2, 10, 50)  # in units of changing nothing
 COLOURS = {  # as the colour-blind palette, darkened: names are set in them
     "words": "#0173b2",
     "prompts": "#01795a",

@@ -176,7 +176,9 @@ def _tile(axis: Axes, x: int, y: int, cell: Cell) -> None:
     axis.add_patch(tile)
     words = f"{100 * cell.gain:+.1f}".replace("-", "\N{MINUS SIGN}")
     shade = "white" if cell.decided else "black"
-    axis.text(x, y, words, ha="center", va="center", fontsize=7.5, color=shade)
+    text = axis.text(x, y, words, ha="center", va="center", fontsize=7.5, color=shade)
+    if cell.mechanism:
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})
 
 
 def _row_name(claim: str, metric: str) -> str:

@@ -91,9 +91,11 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         slug = self.outcome.replace(" ", "-")
+        several = len({part.reason for part in self.parts}) > 1  # the sentence has them
+        title = self.outcome if several else self.label
         return (
             f'<div class="admonition verdict {slug}"><p class="admonition-title">'
-            f"Verdict: {html.escape(self.label)}</p>"
+            f"Verdict: {html.escape(title)}</p>"
             f"<p>{html.escape(self.sentence)}</p></div>"
         )
 

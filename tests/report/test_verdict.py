@@ -224,6 +224,13 @@ def test_sentence_and_record_hold_all_that_a_verdict_must_print():
     assert record["label"] == "undecided (1 seed)"
     assert record["interval"] == [None, None]
     assert "LICO &gt; CE" in found._repr_html_()
+    assert "Verdict: supported<" in found._repr_html_()
+    few = judged(0.1)
+    assert "Verdict: undecided (1 seed)<" in few._repr_html_()
+    barred = replace(found, outcome="undecided", reason="inert")
+    together = all_of([few, barred], "both")
+    assert "Verdict: undecided<" in together._repr_html_()  # two reasons: not a title
+    assert "inert" in together._repr_html_()
     with pytest.raises(FrozenInstanceError):
         found.outcome = "supported"
 
