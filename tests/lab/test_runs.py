@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from helpers import paths
 from helpers.data import catalog
-from helpers.lab import code, fit, runs, sums
+from helpers.lab import classifier_recipes, code, fit, runs, sums
 from helpers.lab.runs import train_or_load
 from helpers.methods.presets import preset
 from helpers.settings import CrossEntropy, DataSettings, Refused, RunSettings
@@ -108,6 +108,42 @@ def test_what_lico_starts_from_is_trained_first_and_part_of_its_digest(
     assert runs.digest(lico.model_copy(update={"method": other})) != run.folder.name[6:]
     without = preset("paper", alpha=0.0, beta=0.0, **words)
     assert runs.needs(lico.model_copy(update={"method": without})) == ()
+
+
+@pytest.mark.parametrize("keep", ["last", "best validation", "best test"])
+def test_an_epoch_is_judged_on_the_pictures_that_its_rule_names(
+    small: RunSettings, keep: str
+) -> None:
+    method = CrossEntropy.model_validate({"epochs": 1, "keep": keep})
+    settings = small.model_copy(update={"method": method})
+    judges = classifier_recipes.judged_on(settings)
+    if keep == "last":
+        assert judges is None
+        return
+    assert judges is not None
+    named = catalog.load(small.data, keep.removeprefix("best "))
+    assert torch.equal(judges.images, named.images)
+
+
+def test_what_a_training_keeps_and_clips_is_on_the_disk(
+    home: Path, small: RunSettings
+) -> None:
+    """The average of weights, and a bound on the gradient, change what is saved."""
+
+    def trained(**changed: float) -> dict[str, torch.Tensor]:
+        method = CrossEntropy.model_validate({"epochs": 2, "batch": 8, **changed})
+        return weights(train_or_load(small.model_copy(update={"method": method})))
+
+    plain, clipped = trained(), trained(clip_norm=1e-3)
+    averaged, short = trained(ema=0.9), "head.bias"
+    assert not same(plain, averaged)
+    assert not same(plain, clipped)
+
+    def moved(found: dict[str, torch.Tensor]) -> float:
+        return found[short].abs().mean().item()
+
+    assert 0 < moved(averaged) < moved(plain)  # an average lags behind
+    assert 0 < moved(clipped) < moved(plain)
 
 
 def test_another_file_of_features_is_another_run(

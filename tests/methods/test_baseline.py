@@ -54,6 +54,16 @@ def test_the_learning_rate_is_the_papers(module: Baseline) -> None:
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.195 * 0.03, rel=2e-3)
 
 
+def test_momentum_and_decay_are_the_settings() -> None:
+    pictures = load(DataSettings(train=16, size=32), "train")
+    method = CrossEntropy(lr=0.02, momentum=0.5, weight_decay=0.07)
+    module = Baseline(method, pictures, seed=1)
+    module.trainer = SimpleNamespace(estimated_stepping_batches=100)
+    (group,) = module.configure_optimizers()["optimizer"].param_groups
+    found = group["initial_lr"], group["momentum"], group["weight_decay"]
+    assert found == (0.02, 0.5, 0.07)
+
+
 def test_pictures_move_by_up_to_the_shift_and_mirror_half_of_the_time() -> None:
     images = torch.arange(64 * 36.0).reshape(64, 1, 6, 6)
     moved = augment(images, True, 2, torch.Generator().manual_seed(0))

@@ -114,6 +114,17 @@ def test_a_tiny_weight_tells_them_apart_only_by_its_loss() -> None:
     assert all(torch.equal(one[name], two[name]) for name in two)
 
 
+def test_the_total_weighs_each_loss_by_its_own_weight() -> None:
+    """L_CE + alpha L_MM + beta L_OT, with weights that are not the defaults."""
+    pictures = load(DATA, "train")
+    module = made(preset("paper", alpha=3.0, beta=0.25))
+    said = module.training_step((pictures.images, pictures.labels))
+    expected = said["ce"] + 3 * said["mm"] + 0.25 * said["ot"]
+    assert said["mm"] > 1e-4
+    assert said["ot"] > 1e-4
+    assert said["loss"].item() == pytest.approx(expected.item(), abs=1e-6)
+
+
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_a_step_trains_prompts_projection_and_classifier(name: str) -> None:
     """And the tower where the code trains it; not h_psi where transport is inert."""

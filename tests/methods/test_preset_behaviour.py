@@ -1,8 +1,10 @@
 """What tells the presets apart: shapes, labels that matter, copies that stay equal."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -245,6 +247,56 @@ def test_text_k_names_class_k_but_in_the_code_that_sorts(name: str) -> None:
     said = zip(side.prompts.names, side.prompts.rows, side.prompts.label, strict=True)
     for words, row, place in said:
         assert [row[at] for at in place] == tokenizer().encode(words)
+
+
+def test_permuted_names_are_another_classs() -> None:
+    method = preset("paper", names="permuted", language="random-tower")
+    side, _ = run_of(RunSettings(data=DATA, method=method, seed=3))
+    assert sorted(side.prompts.names) == sorted(CLASS_NAMES)
+    pairs = zip(side.prompts.names, CLASS_NAMES, strict=True)
+    assert all(said != name for said, name in pairs)
+    other, _ = run_of(RunSettings(data=DATA, method=method, seed=4))
+    assert other.prompts.names != side.prompts.names
+
+
+@pytest.mark.parametrize("before", ["", "vectors:"])
+def test_wordless_vectors_are_axes_or_drawn(before: str) -> None:
+    """Of a tower they replace the class token, `vectors:` are all there is."""
+    tower = [] if before else [build_tiny_clip(0)]
+    found = {}
+    for kind in ("one-hot", "random" if before else "random-vectors"):
+        method = preset("paper", language=before + kind, text_width=30)
+        recipe = recipes.recipe(settings := RunSettings(data=DATA, method=method))
+        recipe.check(settings)
+        module, _ = recipe.module_and_tensors(settings, tower)
+        assert isinstance(module, LicoClassifier)
+        vectors = text(module).vectors
+        assert vectors is not None
+        found[kind] = vectors
+    axes, drawn = found.values()
+    assert torch.equal(axes, torch.eye(24, axes.shape[1]))
+    assert torch.allclose(drawn.norm(dim=1), torch.ones(24))
+    assert (drawn @ drawn.T - torch.eye(24)).abs().max() > 0.05
+
+
+def test_fixed_features_follow_the_names(tmp_path: Path) -> None:
+    """Row k of a file is that of the class whose name text k says."""
+    features = np.random.default_rng(0).normal(size=(24, 6)).astype(np.float32)
+    np.savez(tmp_path / "f.npz", features=features, names=np.array(CLASS_NAMES))
+    said = {}
+    for order in ("aligned", "permuted"):
+        method = preset(
+            "paper", names=order, language=f"file:{tmp_path}/f.npz", text_width=6
+        )
+        side, _ = run_of(RunSettings(data=DATA, method=method))
+        assert side.vectors is not None
+        said[order] = side.vectors
+    own = torch.nn.functional.normalize(torch.from_numpy(features), dim=1)
+    aligned = torch.nn.functional.normalize(said["aligned"], dim=1)
+    assert torch.allclose(aligned, own, atol=1e-6)
+    alike = torch.nn.functional.normalize(said["permuted"], dim=1) @ own.T
+    assert alike.max(1).values.min() > 1 - 1e-5  # each row is some class's
+    assert (alike.argmax(1) != torch.arange(24)).all()  # and never its own
 
 
 def test_folders_in_the_order_of_strings_scramble_88_of_100_classes() -> None:

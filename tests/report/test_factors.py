@@ -15,6 +15,7 @@ from helpers.methods.presets import PRESETS, differences
 from helpers.report import factor_figures, factors, margins, simultaneous, whole_codes
 from helpers.report.beyond_nothing import beyond_nothing, chance_of
 from helpers.report.records import packed
+from helpers.settings import Lico
 
 mpl.use("Agg")
 PICTURES = 40
@@ -148,6 +149,22 @@ def test_every_factor_is_of_one_group() -> None:
     assert groups["OT: equal copies"] == "OT"
     assert groups["autocast float16"] == "training"
     assert set(groups.values()) == {"words", "prompts", "MM", "OT", "training"}
+
+
+def test_every_factor_changes_something_and_no_two_are_alike() -> None:
+    plain = Lico().model_dump()
+    for one in FACTORS:
+        assert set(one.changed) <= set(plain), one.name
+        same = [k for k, value in one.changed.items() if plain[k] == value]
+        assert not same or one.name == "autocast and scaler", one.name
+    made = [tuple(sorted(one.changed.items())) for one in FACTORS]
+    assert len(set(made)) == len(FACTORS)
+    changed = {one.name: one.changed for one in FACTORS}
+    assert changed["averaged weights"] == {"ema": 0.999}
+    assert changed["best validation epoch"] == {"keep": "best validation"}
+    assert changed["best test epoch"] == {"keep": "best test"}
+    assert changed["gradient clipped"] == {"clip_norm": 0.5}
+    assert changed["decay 5e-4"] == {"weight_decay": 5e-4}
 
 
 # Bars
