@@ -129,9 +129,11 @@ class Classifier(Settings):
 
     @model_validator(mode="after")
     def goes_together(self) -> Self:
-        """Refuse a loss scaler where nothing is float16."""
+        """Refuse a loss scaler where nothing is float16, a border that never shows."""
         if self.scaler and self.precision != "16":
             raise ValueError("a loss scaler is for precision '16': leave it out")
+        if self.padding != "reflect" and not self.shift:
+            raise ValueError(f"padding='{self.padding}' needs shift >= 1: leave it out")
         return self
 
 
@@ -146,6 +148,7 @@ Names = Literal[
 ]
 
 
+REORDERED = ("permuted", "sorted", "lexicographic")
 WORDLESS = ("random-vectors", "one-hot", "vectors:random", "vectors:one-hot")
 LEAST_TAU = 0.01  # of a bounded temperature: 1 / tau = exp(t), t up to log 100
 
@@ -203,7 +206,17 @@ class Lico(Classifier):
     def makes_sense(self) -> Self:
         """Refuse switches of which one takes away what another is about."""
         rolled, told = self.contexts.startswith("rolled"), "captions" in self.names
+        unread = self.mm_text == "pooled" and self.ot_text != "tokens"
         for wrong, remedy in (
+            (
+                self.position == "middle" and self.n_ctx < 2,
+                "a name between learnable tokens needs n_ctx >= 2",
+            ),
+            (
+                self.text_tokens == "every position" and unread,
+                "text_tokens='every position' is read by nothing with mm_text='pooled' "
+                f"and ot_text='{self.ot_text}': take text_tokens='class mean'",
+            ),
             (rolled and self.n_ctx < 2, "a rolled context needs n_ctx >= 2"),
             (
                 self.ot_text == "copies" and not rolled,
@@ -219,9 +232,9 @@ class Lico(Classifier):
                 "one learnable token cannot change places: take n_ctx >= 2",
             ),
             (
-                self.names == "permuted" and self.language in WORDLESS,
-                f"language='{self.language}' knows no names to permute: take "
-                "names='aligned'",
+                self.names in REORDERED and self.language in WORDLESS,
+                f"language='{self.language}' knows no names, so none are "
+                f"{self.names}: take names='aligned'",
             ),
             (
                 told and self.contexts != "shared",
@@ -242,6 +255,17 @@ class Lico(Classifier):
             (
                 self.plan == "published" and self.plan_gradient == "envelope",
                 "an envelope needs the converged plan: take plan='converged'",
+            ),
+            (
+                self.plan == "converged" and self.iterations != 1000,
+                "iterations bound a published plan alone: take plan='published'",
+            ),
+            (
+                self.repairs == "none"
+                and self.ot_text != "copies"
+                and self.mm_labels != "twice",
+                "repairs='none' is for ot_text='copies' or mm_labels='twice', which "
+                "stop: leave it out",
             ),
             (
                 self.temperature == "bounded" and not LEAST_TAU <= self.tau <= 1,

@@ -80,6 +80,8 @@ device: str = "cpu"  # cpu, cuda, cuda:1, mps
 n_ctx: int = 12  # learnable tokens of a prompt
 
 # %% tags=["hide-input"]
+import functools
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
@@ -256,8 +258,10 @@ text_features.refusal(maps, texts)
 
 # %% mystnb={"figure": {"name": "fig-01-met", "caption": "**Which texts a picture meets.** Mean cost over channels: of the tokens of its own prompt (preset `paper`, trained), of copies of its own prompt (`rebuttal`), of all classes (`authors_jan`), of the batch (`lico_fact`). A ring marks the text of the picture's own label, which the loss treats as any other."}, "image": {"alt": "Four heat maps with one row a picture. The columns are tokens, copies of a prompt, all classes, and the classes of the other pictures; in the last two, rings mark the picture's own class."}}
 few = seen.first(12)
-asked = ("rebuttal", "authors_jan", "lico_fact")
-sides = {"paper, trained": trained} | {name: presets[name] for name in asked}
+called = functools.partial(chapter.called, n_ctx=n_ctx)
+asked = [called(one) for one in ("rebuttal", "authors_jan", "lico_fact")]
+mine = f"{called('paper')}, trained"
+sides = {mine: trained} | {name: presets[name] for name in asked}
 panels = {
     name: text_presets.met(side, few, names) for name, side in sides.items()
 }
@@ -279,7 +283,7 @@ plt.show()
 # loss of a picture change that got another class's label, relative to what it was?
 
 # %% mystnb={"figure": {"name": "fig-01-blind", "caption": "**What other labels change** of a picture's OT loss: the mean over pictures that got another class's label, and the largest of them. At the left end: exactly nothing."}, "image": {"alt": "Horizontal dot plot on a logarithmic scale, one row a text side: the mean change over pictures and the largest."}}
-several = {**presets, "paper, trained": trained}
+several = {**presets, mine: trained}
 shuffled = text_features.shuffled_labels(several, seen.first(batch))
 preset_figures.label_dots(shuffled)
 plt.show()
@@ -296,8 +300,8 @@ tables.show(text_tokens.exponents(shuffled, changes))
 # A loss that does not change with the labels can pull the features towards texts, but
 # never those of a class towards the text of that class. In `lico_fact` the labels
 # still decide which texts are in the batch; in `authors_jan` not even that. For a loss
-# that does know the labels, the columns say
-# how much of it hangs on them; why that may be little, a later section shows.
+# that does know the labels, the columns say how much of it hangs on them; why that may
+# be little, a later section shows.
 #
 # ### The size of the batch matters instead
 #
@@ -330,7 +334,7 @@ tables.show(text_tokens.exponents(moves, ["relative move"]))
 # picture.
 
 # %%
-authors = presets["authors_oct"]
+authors = presets[called("authors_oct")]
 raw = chapter.untrained(clip, "authors_oct", repairs="none")
 tables.show(text_presets.labels_twice(authors, raw, seen, counts))
 
@@ -414,7 +418,7 @@ tables.show(text_tokens.exponents(placed, changes))
 # %%
 stages = {
     "random tower": chapter.untrained(clip, "paper", language="random-tower"),
-    "at the start": presets["paper"],
+    "at the start": presets[called("paper")],
     "after training": trained,
 }
 tables.show(text_tokens.family_table(stages))
@@ -496,7 +500,7 @@ plt.show()
 # of a batch. For the pictures that are told here:
 
 # %%
-tables.show(text_presets.told_table(told, presets["paper"]))
+tables.show(text_presets.told_table(told, presets[called("paper")]))
 
 # %% [markdown]
 # ## Names at the wrong label

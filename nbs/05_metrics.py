@@ -633,6 +633,18 @@ tables.show(metric_arms.ahead_of_floors(dots, limits))
 tables.show(metric_table.of_study(study or page))
 
 # %% [markdown]
+# Photographs ({doc}`03_training`) have no masks: the scores that need none remain. Where
+# the language reads *mechanism only*, they show what the scores do, and answer no
+# claim:
+
+# %%
+photographs = records.recorded("03_training-cifar10")
+tables.show(records.of(photographs, tables_of.setting))
+
+# %%
+tables.show(records.of(photographs, metric_table.of_study))
+
+# %% [markdown]
 # The scores of place and spread of the same arms. A record that was made before these
 # were scored lacks them:
 

@@ -442,9 +442,10 @@ tables.show(over, digits=4)
 # %% [markdown]
 # ### The readings of the response, trained
 #
-# What it leaves open, one at a time: the preset `rebuttal` with each other reading,
-# over the baseline and over `rebuttal` itself, with intervals that hold together. First
-# SCH, then top-1.
+# What it leaves open, one at a time: the preset `rebuttal` with each other reading, over
+# `rebuttal` itself, with intervals that hold together, and over the baseline. A row with
+# an inert loss, or with a run that was still learning, answers nothing. First SCH, then
+# top-1.
 
 # %%
 open_points = records.recorded(difference_effects.OPEN_POINTS)
@@ -489,6 +490,22 @@ tables.show(difference_effects.whole_table(gaps["sch"]))
 
 # %%
 tables.show(difference_effects.whole_table(gaps["accuracy"]))
+
+# %% [markdown]
+# ## And on photographs?
+#
+# Single differences were trained on scenes alone. Of photographs there is a record of
+# whole arms with fixed features of names ({doc}`03_training`), where a prompt, and every
+# difference of prompts, has no place. What is left of the question is which loss acts,
+# and what the vectors say. Where the language reads *mechanism only*, no number answers
+# a claim.
+
+# %%
+photographs = records.recorded("03_training-cifar10")
+tables.show(records.of(photographs, tables_of.setting))
+
+# %%
+tables.show(records.of(photographs, tables_of.accuracy))
 
 # %% [markdown]
 # ## Numerical precision
@@ -541,6 +558,8 @@ tables.show(difference_effects.optimism_table(recipes), digits=4)
 #   `lico_fact`, the same switch may do something else; the gap between whole and sum
 #   says how far that goes. "Learnable tokens of each class instead of rolled ones" is
 #   in no single row: rolled ones are part of transport to copies.
+# - Of scores of maps a record of so many arms keeps the mean of each seed, over the
+#   pictures that have the score; accuracy it keeps per picture.
 # - Whole codes are trained with the schedule of all arms, so their sums are over
 #   differences of the language alone. The limit of 100 iterations of the authors' loop
 #   stands in no row of its own: at its entropy the loop stops long before.

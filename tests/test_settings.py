@@ -64,8 +64,45 @@ ROLLED = {"contexts": "rolled", "ot_text": "copies"}
         ),
         (
             {"names": "permuted", "language": "one-hot"},
-            "language='one-hot' knows no names to permute: take names='aligned'",
+            "language='one-hot' knows no names, so none are permuted: take "
+            "names='aligned'",
             {"names": "aligned"},
+        ),
+        (
+            {"names": "sorted", "language": "vectors:random"},
+            "language='vectors:random' knows no names, so none are sorted: take "
+            "names='aligned'",
+            {"names": "aligned"},
+        ),
+        (
+            {"position": "middle", "n_ctx": 1},
+            "a name between learnable tokens needs n_ctx >= 2",
+            {"n_ctx": 2},
+        ),
+        (
+            {
+                "text_tokens": "every position",
+                **{"mm_text": "pooled", "ot_text": "label"},
+            },
+            "text_tokens='every position' is read by nothing with mm_text='pooled' and "
+            "ot_text='label': take text_tokens='class mean'",
+            {"ot_text": "tokens"},
+        ),
+        (
+            {"iterations": 100},
+            "iterations bound a published plan alone: take plan='published'",
+            {"plan": "published"},
+        ),
+        (
+            {"repairs": "none"},
+            "repairs='none' is for ot_text='copies' or mm_labels='twice', which stop: "
+            "leave it out",
+            {"mm_labels": "twice"},
+        ),
+        (
+            {"padding": "zeros"},
+            "padding='zeros' needs shift >= 1: leave it out",
+            {"shift": 4},
         ),
         (
             {"ot_text": "copies"},

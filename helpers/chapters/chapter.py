@@ -8,7 +8,8 @@ from helpers.lab.grid import grid
 from helpers.lab.runs import Run, check
 from helpers.lab.watching import in_notebook
 from helpers.lab.weights import Report
-from helpers.methods.presets import preset
+from helpers.methods.presets import modified, preset
+from helpers.report.arms import marked_name
 from helpers.settings import (
     Backbone,
     CrossEntropy,
@@ -132,3 +133,11 @@ class LicoChapter(ClassifierChapter):
     """A chapter that trains LICO beside its baseline: longer, until both are done."""
 
     epochs: int = Field(64, ge=1, le=1000, description="passes over the pictures")
+
+    def called(self, name: str, **changed: Any) -> str:
+        """Return what a preset is called where it is shown, with switches of the page.
+
+        "paper", or "paper (modified)" where these switches make it another.
+        """
+        other = modified(self.lico(name, **changed))
+        return marked_name(name, [name] if other else [])

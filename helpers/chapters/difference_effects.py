@@ -122,22 +122,29 @@ def nothing_table(summary: Mapping[str, Any]) -> pd.DataFrame:
 def readings(record: Mapping[str, Any], metric: str) -> pd.DataFrame:
     """Return a row a reading of the response: over the baseline, and over `rebuttal`.
 
-    The intervals of the second hold together over all readings.
+    The intervals over `rebuttal` hold together over all readings, that over CE is of
+    one. "inert", "trained out": of the runs of the reading; where one is not trained
+    out or a loss inert, its row answers nothing.
     """
     rows = []
+    confidence = margins.load().inference.confidence
     for arm in (name for name in READINGS if name in record["arms"]):
         gain = effects_of.differences_of(record, [arm], ["ce"], metric)
         change = effects_of.differences_of(record, [arm], ["rebuttal"], metric)
-        confidence = margins.load().inference.confidence
+        least, most = t_interval(gain, confidence)
         low, high = t_interval(change, confidence, len(READINGS))
         rows.append(
             {
                 "reading": arm.removeprefix("rebuttal: "),
-                "over CE": float(gain.mean()),
                 "over rebuttal": float(change.mean()),
                 "from": float(low),
                 "to": float(high),
+                "over CE": float(gain.mean()),
+                "over CE, from": float(least),
+                "over CE, to": float(most),
                 "seeds": len(change),
+                "inert": ", ".join(effects_of.inert_in(record, [arm])).upper() or "no",
+                "trained out": "yes" if ledger.is_trained_out(record, [arm]) else "NO",
             }
         )
     return pd.DataFrame(rows or NONE)

@@ -57,8 +57,11 @@ class PromptVariants(LicoChapter):
         }
 
     def published(self) -> dict[str, Lico]:
-        """Return the settings of the published code in its three forms."""
-        return {name: preset(name, n_ctx=self.n_ctx) for name in PUBLISHED}
+        """Return the published code in its three forms, by what each is called."""
+        return {
+            self.called(name, n_ctx=self.n_ctx): preset(name, n_ctx=self.n_ctx)
+            for name in PUBLISHED
+        }
 
     def summary(self, arms: dict[str, list[Run]]) -> dict[str, Any]:
         """Return of each run what the claims need, per picture, and its means."""

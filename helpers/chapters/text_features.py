@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from helpers.chapters.chapter import LicoChapter
 from helpers.data import catalog
 from helpers.lab.recipes import recipe
-from helpers.lab.runs import Run
+from helpers.lab.runs import Run, check
 from helpers.language import prompts, tiny_clip
 from helpers.losses import transport
 from helpers.methods.presets import PRESETS
@@ -44,23 +44,36 @@ class TextFeaturesChapter(LicoChapter):
         """Return what the runs were trained with: all else is arithmetic."""
         return {"parameters": self.model_dump()}
 
-    def untrained(self, clip: nn.Module, name: str, **changed: Any) -> TextSide:
-        """Return the text side of a preset as training would start it, not training.
+    def check(self) -> None:
+        """Refuse what the chapter's run, or a preset that it builds, cannot have."""
+        super().check()
+        for name in PRESETS:
+            check(self.start_of(name))
 
-        The weights are those of the chapter's first seed; `changed` sets switches.
-        """
-        settings = RunSettings(
+    def start_of(self, name: str, **changed: Any) -> RunSettings:
+        """Return the run of a preset of which the chapter builds the text side."""
+        return RunSettings(
             data=self.data().model_copy(update={"train": FEW}),
             method=self.lico(name, **{"n_ctx": self.n_ctx} | changed),
             seed=self.seeds[0],
             device=self.device,
         )
+
+    def untrained(self, clip: nn.Module, name: str, **changed: Any) -> TextSide:
+        """Return the text side of a preset as training would start it, not training.
+
+        The weights are those of the chapter's first seed; `changed` sets switches.
+        """
+        settings = self.start_of(name, **changed)
         module, _ = recipe(settings).module_and_tensors(settings, [clip])
         return cast(TextSide, module.text).to(self.device).eval()
 
     def presets(self, clip: nn.Module) -> dict[str, TextSide]:
-        """Return the untrained text side of every preset."""
-        return {name: self.untrained(clip, name) for name in PRESETS}
+        """Return the untrained text side of every preset, by what it is called."""
+        return {
+            self.called(name, n_ctx=self.n_ctx): self.untrained(clip, name)
+            for name in PRESETS
+        }
 
     def positions(self, clip: nn.Module, trained: TextSide) -> dict[str, TextSide]:
         """Return a trained text side three times: its name at each position."""

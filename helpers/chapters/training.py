@@ -228,12 +228,18 @@ def part(record: records.Record | None, *groups: str) -> records.Record | None:
     return kept
 
 
+def words_of(settings: RunSettings) -> str:
+    """Return what a run's method is called in a table: its title, or its label."""
+    method = settings.method
+    return title(method) if isinstance(method, Lico) else label(settings)
+
+
 def _row(run: Run) -> dict[str, Any]:
     record = run.record
     shown, everyone = record["maps"], record["consistency"]
     method = run.settings.method
     row = {
-        "method": title(method) if isinstance(method, Lico) else label(run.settings),
+        "method": words_of(run.settings),
         "accuracy": record["accuracy"],
         "training_accuracy": record["training_accuracy"],
         "trained_out": record["trained_out"],

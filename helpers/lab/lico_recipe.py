@@ -92,6 +92,15 @@ def _check_together(settings: RunSettings, classes: int) -> None:
             f"{list(UNREPAIRED)} x d': repairs='made' views them as "
             f"[{method.n_ctx}, {classes}] x d'"
         )
+    if method.repairs == "none" and method.mm_labels == "twice" and method.alpha:
+        count = settings.data.train
+        last = min(count, count % method.batch or method.batch)
+        if last < classes:
+            raise Refused(
+                f"unrepaired, {method.preset} takes text y of the {last} of its last "
+                f"batch for labels y up to {classes - 1}: torch's IndexError; "
+                "repairs='made' starts again at 0"
+            )
 
 
 def _of_prompts(method: Lico) -> str:

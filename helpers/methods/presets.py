@@ -248,7 +248,8 @@ def title(method: Lico) -> str:
     """Return what a method is called wherever it is shown: "paper, modified: beta 0".
 
     A preset of which a switch was changed never bears its bare name; nor does one that
-    was trained otherwise than all arms of the book are, but for its `SCHEDULE`.
+    was trained otherwise than all arms of the book are, but for its `SCHEDULE`, nor one
+    whose language is a file of vectors, one a class, so that it has no prompt.
     """
     usual = Classifier()
     trained = {
@@ -256,7 +257,8 @@ def title(method: Lico) -> str:
         for name in Classifier.model_fields
         if name not in SCHEDULE and getattr(method, name) != getattr(usual, name)
     }
-    found = method.preset
+    fixed = method.language.startswith("file:")
+    found = f"{method.preset}, on fixed features" if fixed else method.preset
     for how, changed in (("modified", modified(method)), ("trained with", trained)):
         what = ", ".join(f"{name} {value}" for name, value in changed.items())
         found += f", {how}: {what}" if what else ""

@@ -122,7 +122,8 @@ def differences_of(
 ) -> Floats:
     """Return d_s, the sum of arms minus the sum of others, `[seeds]`.
 
-    Each a mean over the pictures on which the score is defined for all of these arms.
+    Each a mean over the pictures on which the score is defined for all of these arms;
+    of a score of which a record keeps a seed's mean alone, the difference of means.
     """
     seeds = common_seeds(summary, [*better, *than])
     plus = np.sum([arm_scores(summary, arm, metric, seeds) for arm in better], axis=0)

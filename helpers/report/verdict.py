@@ -81,8 +81,14 @@ class Verdict:
             f"{self.claim}: {self.label}{why}. A - B = {self.estimate:+.4f} "
             f"[{low:+.4f}, {high:+.4f}] {metric.unit} ({metric.label}, {better} is "
             f"better); margin {self.margin:.4g}; {_count(self.seeds, 'seed')}; "
-            f"{self.pictures} of {_count(self.all_pictures, 'picture')}; {spread}."
+            f"{self._on}; {spread}."
         )
+
+    @property
+    def _on(self) -> str:
+        if self.all_pictures == 1:  # a record that keeps no score per picture
+            return "means of a seed"
+        return f"{self.pictures} of {_count(self.all_pictures, 'picture')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a JSON record holds; numbers that are not finite are None."""

@@ -147,10 +147,10 @@ def test_who_hears_and_who_only_differs(
 def test_every_position_of_the_published_code(
     sides: dict[str, TextSide], clip: nn.Module
 ) -> None:
-    few = variants.short_and_long(sides["repro_shared"])
-    sizes = [len(sides["repro_shared"].prompts.label[k]) for k in few]
+    few = variants.short_and_long(sides["repro_shared (modified)"])
+    sizes = [len(sides["repro_shared (modified)"].prompts.label[k]) for k in few]
     assert sizes == [1, 3]
-    name = "repro_label_front"
+    name = "repro_label_front (modified)"
     short, long = (row for _, row in variants.strips({name: sides[name]}, clip, few))
     assert [word for word, _, _ in short][1:] == [
         *(f"$X_{{{j}}}$" for j in range(1, N + 1)),
@@ -158,7 +158,7 @@ def test_every_position_of_the_published_code(
     ]
     assert [learnt for _, _, learnt in short] == [False] + [True] * (N + 3)
     assert [learnt for _, _, learnt in long] == [False] * 3 + [True] * (N + 1)
-    name = "repro_class_specific"
+    name = "repro_class_specific (modified)"
     (row, _) = (row for _, row in variants.strips({name: sides[name]}, clip, few))
     assert [kind for _, kind, _ in row] == [OWN] * N + [HEARS] * 4
 
@@ -173,9 +173,9 @@ def test_what_is_carried(sides: dict[str, TextSide], clip: nn.Module) -> None:
     assert table["not learnt"].tolist() == pytest.approx([0] * 6 + [2])
     assert (table["in common"] > 0).tolist() == [1, 0, 0, 0, 1, 0, 0]
     by_name = table["by the name"]
-    assert by_name[["shared, end", "shared, front", "repro_shared"]].tolist() == (
-        pytest.approx([1, 1, 1], abs=1e-6)
-    )
+    assert by_name[
+        ["shared, end", "shared, front", "repro_shared (modified)"]
+    ].tolist() == (pytest.approx([1, 1, 1], abs=1e-6))
     assert 0 < by_name["class, end"] < by_name["class, front"] < 1
 
 
@@ -231,7 +231,7 @@ def test_affinities_and_their_limits(sides: dict[str, TextSide]) -> None:
     assert warm["off-diagonal"].tolist() == pytest.approx([0.75] * 7, abs=1e-3)
     own: Any = effects.affinities(sides, labels).set_index("prompts")
     assert own.loc["shared, end", "tau"] == pytest.approx(2.659)
-    assert own.loc["repro_shared", "tau"] == pytest.approx(0.07)
+    assert own.loc["repro_shared (modified)", "tau"] == pytest.approx(0.07)
     assert own["p"].between(0, 1).all()
 
 

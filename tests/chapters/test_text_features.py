@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from helpers.chapters import class_names, text_presets, text_tokens
+from helpers.chapters.prompt_variants import PromptVariants
 from helpers.chapters.text_features import (
     POSITIONS,
     Batch,
@@ -31,7 +32,7 @@ from helpers.methods.lico import LicoClassifier
 from helpers.methods.presets import PRESETS, REPAIRS, preset
 from helpers.methods.text_side import Language, TextSide
 from helpers.report import preset_figures, text_figures
-from helpers.settings import DataSettings
+from helpers.settings import DataSettings, Refused
 
 REAL = Path(os.environ.get("REAL_DATA", "not-given"))
 SMALL = Architecture(text_width=16, heads=2, embed=12)
@@ -520,3 +521,21 @@ def test_sides_of_equal_curves_are_one_line() -> None:
     words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert words == ["a, b", "c"]
     plt.close(figure)
+
+
+def test_tokens_that_a_preset_cannot_have_are_refused_before_anything_is_trained() -> (
+    None
+):
+    TextFeaturesChapter.of(n_ctx=6).check()
+    with pytest.raises(Refused, match="a name between learnable tokens needs"):
+        TextFeaturesChapter.of(n_ctx=1).check()
+    with pytest.raises(Refused, match="tokens"):
+        TextFeaturesChapter.of(n_ctx=19).check()  # a full stop is one token longer
+
+
+def test_a_preset_with_other_tokens_never_bears_its_bare_name(clip: nn.Module) -> None:
+    assert set(TextFeaturesChapter.of().presets(clip)) == set(PRESETS)
+    other = TextFeaturesChapter.of(n_ctx=6).presets(clip)
+    assert set(other) == {f"{name} (modified)" for name in PRESETS}
+    forms = PromptVariants.of(n_ctx=6).published()
+    assert all(name.endswith(" (modified)") for name in forms)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from helpers import paths
 from helpers.chapters import training
 from helpers.chapters.training import ARMS, CONTRAST, FIXED, GROUPS, Training
 from helpers.methods.presets import PRESETS
 from helpers.report import arms as tables_of
-from helpers.report import ledger, preset_tables
-from helpers.settings import Lico, Refused
+from helpers.report import ledger, preset_tables, records
+from helpers.settings import Lico, Refused, RunSettings
 
 SMALL = {
     "size": 32,
@@ -209,3 +210,16 @@ def test_a_small_pass_ends_in_a_summary_that_json_can_hold(home: Path) -> None:
     assert side.context is not None
     with pytest.raises(Refused, match="without a text side"):
         arms["ce"][0].text_side()
+
+
+RECORDED = sorted(paths.records().glob("03_training-*.json"))
+
+
+@pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
+def test_arms_of_a_record_are_called_what_the_code_calls_them(file: Path) -> None:
+    """A table of a record shows these words: a control never bears a method's name."""
+    record = records.load(file.stem)
+    chapter = Training.model_validate(record["parameters"])
+    for arm, rows in record["arms"].items():
+        said = {row["method"] for row in rows.values()}
+        assert said == {training.words_of(RunSettings(method=chapter.method(arm)))}, arm

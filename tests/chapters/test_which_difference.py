@@ -349,6 +349,12 @@ def test_each_reading_of_the_response_is_an_arm_and_a_row() -> None:
     assert row["over CE"] == pytest.approx(-0.1, abs=1e-3)
     assert row["over rebuttal"] == pytest.approx(0, abs=1e-6)
     assert row["from"] <= 0 <= row["to"]
+    assert row["over CE, from"] <= row["over CE"] <= row["over CE, to"]
+    assert (row["inert"], row["trained out"]) == ("no", "yes")
+    late = record["arms"]["rebuttal: unit True"]["1"]
+    late["trained_out"], late["intervention"] = False, {"inert": "mm"}
+    (row,) = effects.readings(record, "sch").to_dict("records")
+    assert (row["inert"], row["trained out"]) == ("MM", "NO")
     assert effects.readings(study(), "sch").iloc[0, 0] == "none was trained here"
 
 

@@ -235,6 +235,12 @@ def test_sentence_and_record_hold_all_that_a_verdict_must_print():
         found.outcome = "supported"
 
 
+def test_a_verdict_on_means_of_a_seed_names_no_picture():
+    a, b = [[0.5], [0.6], [0.5]], [[0.4], [0.45], [0.4]]
+    given = {"claim": "c", "metric": "sch", "trained_out": True, "inert": False}
+    assert "3 seeds; means of a seed;" in verdict(a, b, **given).sentence
+
+
 def test_intersection_union():
     good, bad = judged(*SUPPORTED, claim="x"), judged(*CONTRADICTED, claim="y")
     same, open_ = judged(*SAME, claim="z"), judged(*NOISY, claim="w")
