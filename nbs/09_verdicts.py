@@ -131,7 +131,7 @@ summary = chapter.summary(arms)
 # %% [markdown]
 # The committed records beside them: five seeds of every arm on scenes, and on
 # photographs with fixed features of their real names. Where photographs are *mechanism
-# only* ({doc}`03_training`), they show what the losses did: they answer no claim, and
+# only* ({term}`mechanism only`), they show what the losses did: they answer no claim, and
 # no count below has them.
 
 # %%
@@ -159,8 +159,7 @@ photographs = records.recorded("03_training-cifar10", how)
 # fewer than five seeds, or the smallest effect that the seeds could have shown exceeds
 # the margin ({doc}`00_laboratory`). That last bar was fixed before any run and holds
 # even for an interval far from 0: such a row was seen, and is not judged. A claim of
-# several comparisons holds if all do; one that fails decides it, at its share of the 5
-# %.
+# several comparisons holds if all do; one that fails decides it, at its share of 5 %.
 #
 # The claims were written down with their metrics and margins before any run that
 # they judge:
@@ -201,7 +200,7 @@ here = verdicts.page_name(summary)
 sources = {"study": study, "photographs": photographs, here: summary}
 cells = claims_by_source.cells(sources)
 
-# %% mystnb={"figure": {"name": "fig-09-ledger", "caption": "**The ledger.** Rows are claims with their metrics, columns sources with data set and number of runs *n* (a question mark where the source states none). A number is the gain in hundredths of the metric's unit, positive the better way, of the weakest comparison where a claim makes several. C10, C100: CIFAR-10 and CIFAR-100; INette: Imagenette; IN-S50: ImageNet-S50."}, "image": {"alt": "Grid of coloured tiles, claims by sources: blue where the difference goes the claim's way, orange where one does not; dotted frames where no test is possible, faint fill where undecided, full colour where decided."}}
+# %% mystnb={"figure": {"name": "fig-09-ledger", "caption": "**The ledger.** Rows are claims with their metrics, columns sources with data set and number of runs *n* (a question mark where the source states none). A number is the gain in hundredths of the metric's unit, positive the better way, of the weakest comparison where a claim makes several. C10, C100: CIFAR-10 and CIFAR-100; INette: Imagenette; IN-S50: ImageNet-S50."}, "image": {"alt": "Grid of coloured tiles, claims by sources: blue where the difference goes the claim's way, orange where one does not; dotted frames where no test is possible, faint fill where undecided, dots where runs show the mechanism only, full colour where decided."}}
 ledger_figures.ledger(cells)
 plt.show()
 
@@ -421,7 +420,7 @@ ledger.answer(study, "2 (active)")
 
 # %% [markdown]
 # `stable` is `paper` with a bounded temperature; whether matching acted in it stands in
-# its row above. It against the baseline:
+# its row above. Against the baseline:
 
 # %%
 stable = functools.partial(statements.table, statements=verdicts.STABLE)
