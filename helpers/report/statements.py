@@ -25,15 +25,17 @@ class Statement:
         return f"{self.better} > {self.than}"
 
 
-def judge(
-    summary: ledger.Summary,
-    statements: Sequence[Statement],
-    by: ledger.Judge = ledger.judge,
-) -> list[Verdict]:
+def judge(summary: ledger.Summary, statements: Sequence[Statement]) -> list[Verdict]:
     """Return the verdict on each statement, after Holm over all that can be judged.
 
-    What the summary lacks is left out. `by` may be `ledger.judge_whatever_acted`.
+    What the summary lacks is left out.
     """
+    return _judged(summary, statements, ledger.judge)
+
+
+def _judged(
+    summary: ledger.Summary, statements: Sequence[Statement], by: ledger.Judge
+) -> list[Verdict]:
     found = [
         by(summary, [one.better], [one.than], one.metric, one.text)
         for one in statements
@@ -47,7 +49,7 @@ def table(summary: ledger.Summary, statements: Sequence[Statement]) -> pd.DataFr
     "exploratory": what the numbers say without the bars on inert arms and on metrics.
     """
     strict = judge(summary, statements)
-    free = judge(summary, statements, ledger.judge_whatever_acted)
+    free = _judged(summary, statements, ledger.judge_whatever_acted)
     if not strict:
         return pd.DataFrame({"statement": ["none: an arm or a score is missing"]})
     rows = [{"statement": one.claim, **ledger.cells(one)} for one in strict]
