@@ -150,6 +150,7 @@ Names = Literal[
 
 REORDERED = ("permuted", "sorted", "lexicographic")
 WORDLESS = ("random-vectors", "one-hot", "vectors:random", "vectors:one-hot")
+MOST_ITERATIONS = 1000  # of a published plan, where its code says nothing else
 LEAST_TAU = 0.01  # of a bounded temperature: 1 / tau = exp(t), t up to log 100
 
 
@@ -198,7 +199,7 @@ class Lico(Classifier):
     ot_text: Literal["tokens", "label", "classes", "copies"] = "tokens"
     epsilon: float = Field(0.1, gt=0)
     plan: Literal["converged", "published"] = "converged"
-    iterations: int = Field(1000, ge=1)  # at most, of a published plan
+    iterations: int = Field(MOST_ITERATIONS, ge=1)  # at most, of a published plan
     plan_gradient: Literal["through", "envelope", "detached", "none"] = "through"
     repairs: Literal["made", "none"] = "made"  # of what stops a published code
 
@@ -257,7 +258,7 @@ class Lico(Classifier):
                 "an envelope needs the converged plan: take plan='converged'",
             ),
             (
-                self.plan == "converged" and self.iterations != 1000,
+                self.plan == "converged" and self.iterations != MOST_ITERATIONS,
                 "iterations bound a published plan alone: take plan='published'",
             ),
             (

@@ -477,9 +477,9 @@ tables.show(learning_rates.by_rate([study, *others]))
 # ## Real photographs, real names
 #
 # CIFAR-10 with fixed CLIP features of its ten names, from a published list of features
-# of "a <name>" (ViT-B/32; of two classes the nearest name in that list: `car (automobile)`
-# and `cargo ship`). The text branch has one token a class and no tower, so `random-tower`
-# has no place here; the language is *real-fixed*.
+# of "a <name>" (ViT-B/32; of two classes the nearest name in that list: `car
+# (automobile)` and `cargo ship`). The text branch has one token a class and no tower,
+# so `random-tower` has no place here; the language is *real-fixed*.
 
 # %%
 how = (

@@ -143,11 +143,11 @@ tables.show(tables_of.accuracy_of(made))
 # %% [markdown]
 # ## Eight saliency methods
 #
-# The dispute is about three. **Grad-CAM** {cite:p}`selvaraju2017gradcam` weighs each channel by the mean slope of
-# the class's logit $f_c$. **Grad-CAM++** {cite:p}`chattopadhay2018gradcampp` keeps the
-# positive slopes alone and weighs a channel the less, the more it already adds. At a
-# pooled linear head both weights have a closed form, with $\bar F_k$ the mean of
-# channel $k$:
+# The dispute is about three. **Grad-CAM** {cite:p}`selvaraju2017gradcam` weighs each
+# channel by the mean slope of the class's logit $f_c$. **Grad-CAM++**
+# {cite:p}`chattopadhay2018gradcampp` keeps the positive slopes alone and weighs a
+# channel the less, the more it already adds. At a pooled linear head both weights have
+# a closed form, with $\bar F_k$ the mean of channel $k$:
 #
 # $$ \begin{aligned}
 # w_k^{\mathrm{CAM}} &= \frac{W_{ck}}{h w}, \\
@@ -633,8 +633,8 @@ tables.show(metric_arms.ahead_of_floors(dots, limits))
 tables.show(metric_table.of_study(study or page))
 
 # %% [markdown]
-# Photographs ({doc}`03_training`) have no masks: the scores that need none remain. Where
-# the language reads *mechanism only*, they show what the scores do, and answer no
+# Photographs ({doc}`03_training`) have no masks: the scores that need none remain.
+# Where the language reads *mechanism only*, they show what the scores do, and answer no
 # claim:
 
 # %%
@@ -751,10 +751,10 @@ curved = metric_published.choices(model, shown, device=device)
 tables.show(curved)
 
 # %% [markdown]
-# Which pictures are averaged is a convention too. The code of the study evaluates 144 of
-# its 752 pictures by insertion and deletion: the row of a score says how far such a part
-# is off the whole, typically, if pictures vary as these do. Its SES is a mean of batch
-# means, of which the last batch is small.
+# Which pictures are averaged is a convention too. The code of the study evaluates 144
+# of its 752 pictures by insertion and deletion: the row of a score says how far such a
+# part is off the whole, typically, if pictures vary as these do. Its SES is a mean of
+# batch means, of which the last batch is small.
 
 # %%
 averaged = metric_published.about_pictures(run.record)

@@ -442,10 +442,10 @@ tables.show(over, digits=4)
 # %% [markdown]
 # ### The readings of the response, trained
 #
-# What it leaves open, one at a time: the preset `rebuttal` with each other reading, over
-# `rebuttal` itself, with intervals that hold together, and over the baseline. A row with
-# an inert loss, or with a run that was still learning, answers nothing. First SCH, then
-# top-1.
+# What it leaves open, one at a time: the preset `rebuttal` with each other reading,
+# over `rebuttal` itself, with intervals that hold together, and over the baseline. A
+# row with an inert loss, or with a run that was still learning, answers nothing. First
+# SCH, then top-1.
 
 # %%
 open_points = records.recorded(difference_effects.OPEN_POINTS)
@@ -495,10 +495,10 @@ tables.show(difference_effects.whole_table(gaps["accuracy"]))
 # ## And on photographs?
 #
 # Single differences were trained on scenes alone. Of photographs there is a record of
-# whole arms with fixed features of names ({doc}`03_training`), where a prompt, and every
-# difference of prompts, has no place. What is left of the question is which loss acts,
-# and what the vectors say. Where the language reads *mechanism only*, no number answers
-# a claim.
+# whole arms with fixed features of names ({doc}`03_training`), where a prompt, and
+# every difference of prompts, has no place. What is left of the question is which loss
+# acts, and what the vectors say. Where the language reads *mechanism only*, no number
+# answers a claim.
 
 # %%
 photographs = records.recorded("03_training-cifar10")

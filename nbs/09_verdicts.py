@@ -131,8 +131,8 @@ summary = chapter.summary(arms)
 # %% [markdown]
 # The committed records beside them: five seeds of every arm on scenes, and on
 # photographs with fixed features of their real names. Where photographs are *mechanism
-# only* ({term}`mechanism only`), they show what the losses did: they answer no claim, and
-# no count below has them.
+# only* ({term}`mechanism only`), they show what the losses did: they answer no claim,
+# and no count below has them.
 
 # %%
 study = records.recorded("03_training-study")
@@ -517,6 +517,9 @@ tables.show(records.of(photographs, secondary.table), digits=4)
 #   runs are never enough, and a single run has no test at all.
 # - The paper's own numbers are in none of the documents that this book quotes in full;
 #   its column says what is claimed, and the response's numbers stand for its authors'.
+# - All arms share one learning rate. {doc}`03_training` shows which of them another
+#   rate suits better; a comparison here is one at the shared rate, not of each arm's
+#   best.
 # - Passes over the pictures are fewer where there are more of them, so that all arms
 #   are trained out with a similar number of steps; the table of that section says how
 #   many.

@@ -23,6 +23,7 @@ from helpers.report import (
     whole_codes,
 )
 from helpers.report.beyond_nothing import chance_of
+from helpers.report.intervention import inert_words
 from helpers.report.verdict_words import in_few_words, numbers_alone
 from helpers.report.welch import undecidable_sd
 
@@ -143,7 +144,7 @@ def readings(record: Mapping[str, Any], metric: str) -> pd.DataFrame:
                 "over CE, from": float(least),
                 "over CE, to": float(most),
                 "seeds": len(change),
-                "inert": ", ".join(effects_of.inert_in(record, [arm])).upper() or "no",
+                "inert": inert_words(record["arms"][arm].values()),
                 "trained out": "yes" if ledger.is_trained_out(record, [arm]) else "NO",
             }
         )
@@ -197,7 +198,7 @@ def effect_table(effects: Sequence[effects_of.Effect]) -> pd.DataFrame:
             "smallest effect": one.verdict.smallest_effect,
             "seeds": one.verdict.seeds,
             "seeds needed": str(simultaneous.seeds_needed(one, len(effects)) or "—"),
-            "inert": ", ".join(one.inert).upper() or "no",
+            "inert": ", ".join(one.inert) or "no",
             "trained out": "yes" if one.trained_out else "NO",
             "of its own loss": numbers_alone(one.own),
         }

@@ -66,8 +66,6 @@ def accuracy(summary: Summary) -> pd.DataFrame:
     for arm, seeds in marked(summary)["arms"].items():
         runs = list(seeds.values())
         tests = np.array([run["accuracy"]["test"] for run in runs])
-        kinds = [run["intervention"]["inert"] for run in runs if "intervention" in run]
-        silent = sorted({name for text in kinds for name in text.split(", ")} - {"no"})
         scored = {"top-1": float(tests.mean()), **_top(runs)}
         near = [name for name, value in scored.items() if value >= NEAR_CEILING]
         rows.append(
@@ -82,7 +80,7 @@ def accuracy(summary: Summary) -> pd.DataFrame:
                 "validation": np.mean([r["accuracy"]["validation"] for r in runs]),
                 "training": np.mean([run["training_accuracy"] for run in runs]),
                 "trained out": f"{sum(run['trained_out'] for run in runs)} runs",
-                "inert": ", ".join(silent) or "no",
+                "inert": intervention.inert_words(runs),
             }
         )
     return pd.DataFrame(rows)

@@ -23,6 +23,7 @@ from helpers.measure.statistics import (
 from helpers.methods.factors import FACTORS, Factor, factor
 from helpers.report import margins
 from helpers.report.admission import heard
+from helpers.report.intervention import inert_in
 from helpers.report.ledger import (
     BASELINE,
     common_seeds,
@@ -181,17 +182,6 @@ def _spread(values: Floats, metric: str, of: str) -> Nothing:
     return Nothing(metric, of, n, sd, (low, high))
 
 
-def inert_in(summary: Summary, arms: Iterable[str]) -> tuple[str, ...]:
-    """Return the losses that are inert in any run of these arms: "mm", "ot"."""
-    found = [
-        name
-        for arm in arms
-        for row in summary["arms"][arm].values()
-        for name in row.get("intervention", {}).get("inert", "no").split(", ")
-    ]
-    return tuple(sorted(set(found) - {"no"}))
-
-
 def acts(summary: Summary, one: Factor) -> bool:
     """Tell whether a loss that a factor is of acts, in `paper` or with the factor.
 
@@ -200,7 +190,8 @@ def acts(summary: Summary, one: Factor) -> bool:
     """
     group = group_of(one)
     own = {group.lower()} if group in ("MM", "OT") else {"mm", "ot"}
-    return any(own - set(inert_in(summary, [arm])) for arm in (LICO, one.name))
+    rows = [summary["arms"][arm].values() for arm in (LICO, one.name)]
+    return any(own - set(inert_in(runs)) for runs in rows)
 
 
 def effects(
@@ -253,7 +244,9 @@ def _effect(summary: Summary, one: Factor, metric: str, count: int) -> Effect:
         alone=(float(low), float(high)),
         **judged,
         nothing=nothing,
-        inert=inert_in(summary, (LICO, one.name)),
+        inert=inert_in(
+            run for arm in (LICO, one.name) for run in summary["arms"][arm].values()
+        ),
         trained_out=given["trained_out"],
     )
 

@@ -5,7 +5,8 @@ of the weighted losses on the feature maps, masses and entropies of the affiniti
 what the transport plan saves. Without an intervention there is no verdict.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,15 +88,22 @@ def describe(history: pd.DataFrame) -> dict[str, float | str]:
     return line
 
 
-def mean_of(lines: Iterable[dict[str, float | str]]) -> dict[str, float | str]:
+def inert_in(runs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the losses that are inert in any run of a summary: "mm", "ot"."""
+    said = [run.get("intervention", {}).get("inert", "no") for run in runs]
+    return tuple(sorted({name for text in said for name in text.split(", ")} - {"no"}))
+
+
+def inert_words(runs: Iterable[Mapping[str, Any]]) -> str:
+    """Return `inert_in` for a cell: "mm, ot", or "no"."""
+    return ", ".join(inert_in(runs)) or "no"
+
+
+def mean_of(lines: Sequence[Mapping[str, float | str]]) -> dict[str, float | str]:
     """Return the mean of each number over seeds, and every loss that is inert once."""
-    rows = pd.DataFrame(list(lines))
-    means = rows.drop(columns="inert").mean()
-    seen = {name for text in rows["inert"] for name in text.split(", ")} - {"no"}
-    return {
-        **{str(name): float(value) for name, value in means.items()},
-        "inert": ", ".join(sorted(seen)) or "no",
-    }
+    means = pd.DataFrame(list(lines)).drop(columns="inert").mean()
+    numbers = {str(name): float(value) for name, value in means.items()}
+    return {**numbers, "inert": inert_words({"intervention": line} for line in lines)}
 
 
 def any_inert(histories: Iterable[pd.DataFrame]) -> bool:

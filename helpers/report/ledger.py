@@ -15,6 +15,7 @@ import pandas as pd
 from helpers.measure.statistics import Floats, smallest_effect
 from helpers.report import margins
 from helpers.report.admission import heard
+from helpers.report.intervention import inert_in
 from helpers.report.joint import all_of
 from helpers.report.records import unpacked
 from helpers.report.verdict import Verdict, verdict
@@ -62,12 +63,7 @@ def is_trained_out(summary: Summary, arms: Sequence[str]) -> bool:
 def inert_arms(summary: Summary, arms: Sequence[str]) -> list[str]:
     """Return the arms of which a language loss was inert in any run."""
     return [
-        arm
-        for arm in dict.fromkeys(arms)
-        if any(
-            row.get("intervention", {}).get("inert", "no") != "no"
-            for row in summary["arms"][arm].values()
-        )
+        arm for arm in dict.fromkeys(arms) if inert_in(summary["arms"][arm].values())
     ]
 
 

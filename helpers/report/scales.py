@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.report import ledger, margins, records
-from helpers.report.factors import inert_in
+from helpers.report.intervention import inert_words
 from helpers.report.verdict_words import in_few_words, numbers_alone
 
 METRICS = ("sch", "accuracy")
@@ -67,7 +67,7 @@ def rows(
                 parameter: one["parameters"][parameter],
                 "epochs": one["parameters"]["epochs"],
                 "CE, top-1": _baseline(one),
-                "inert": ", ".join(inert_in(one, [arm])).upper() or "no",
+                "inert": inert_words(one["arms"][arm].values()),
                 "arm - CE": judged.estimate,
                 "from": low,
                 "to": high,

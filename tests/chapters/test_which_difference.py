@@ -272,9 +272,7 @@ def test_a_metric_without_admission_moves_nothing_but_numbers(
     assert shown["of its own loss"][0].startswith("numbers")
 
 
-def test_a_difference_that_still_learns_is_no_largest(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_difference_that_still_learns_is_no_largest() -> None:
     made = study("names sorted", "full stop")
     for seed, one in made["arms"]["names sorted"].items():
         one["correct"] = "1" * (20 + int(seed)) + "0" * (20 - int(seed))
@@ -354,7 +352,7 @@ def test_each_reading_of_the_response_is_an_arm_and_a_row() -> None:
     late = record["arms"]["rebuttal: unit True"]["1"]
     late["trained_out"], late["intervention"] = False, {"inert": "mm"}
     (row,) = effects.readings(record, "sch").to_dict("records")
-    assert (row["inert"], row["trained out"]) == ("MM", "NO")
+    assert (row["inert"], row["trained out"]) == ("mm", "NO")
     assert effects.readings(study(), "sch").iloc[0, 0] == "none was trained here"
 
 

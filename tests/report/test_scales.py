@@ -33,7 +33,7 @@ def test_another_intervention_is_said() -> None:
     for run in made[0]["arms"]["lico"].values():
         run["intervention"] = {"inert": "mm"}
     rows = scales.rows(made, "size", ["lico"])
-    assert rows[rows["metric"] == "SCH"]["inert"].tolist() == ["MM", "no"]
+    assert rows[rows["metric"] == "SCH"]["inert"].tolist() == ["mm", "no"]
     said = scales.signs(rows, "size").set_index("metric")
     expected = "no: the same everywhere (not the same losses act)"
     assert said.loc["SCH", "does the sign change"] == expected
