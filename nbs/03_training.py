@@ -173,7 +173,8 @@ tables.show(preset_tables.versions())
 
 # %% [markdown]
 # Any of them as a whole, switch by switch (a dot: as in `paper`). The part *training*
-# is what its code trains with; the arms of this book are trained alike:
+# is what its code trains with, but for network, epochs and batch; the arms of this book
+# are trained alike:
 
 # %% tags=["hide-output"]
 tables.show(preset_tables.of("rebuttal"))
@@ -181,7 +182,7 @@ tables.show(preset_tables.of("rebuttal"))
 # %% [markdown]
 # What each switch does to the text, to the transport and to a trained network is shown
 # in {doc}`01_text_features`, {doc}`02_ot_alignment` and {doc}`07_which_difference`;
-# there also stands what had to be repaired before the code of October 2024 could run.
+# there also stands what had to be repaired before the authors' code could run.
 #
 # ### The arms
 #

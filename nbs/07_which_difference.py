@@ -150,7 +150,7 @@ tables.show(tables_of.accuracy(summary))
 # (learning rate, augmentation, precision ...) change the baseline too. Which code has
 # which:
 
-# %% mystnb={"figure": {"name": "fig-07-codes", "caption": "**Differences and codes.** A row a difference from `paper`, a column a published code. Filled: the code has it; open circle: its switches are part of a larger difference that the code has; square: on CIFAR-100 alone, whose class folders are numbered. Rows without a mark are readings and remedies that no code has."}, "image": {"alt": "Table of dots: named differences in five coloured groups, a row each, against seven columns of published codes; every code has many of them."}}
+# %% mystnb={"figure": {"name": "fig-07-codes", "caption": "**Differences and codes.** A row a difference from `paper`, a column a published code. Filled: the code has it; open circle: its switches are part of a larger difference that the code has; triangle: only if an option asks for it, or looked for and not kept; square: on CIFAR-100 alone, whose class folders are numbered. Rows without a mark are readings and remedies that no code has."}, "image": {"alt": "Table of dots: named differences in five coloured groups, a row each, against seven columns of published codes; every code has many of them."}}
 codes = which_difference.code_table()
 factor_figures.matrix(codes, which_difference.CODES)
 plt.show()
@@ -171,17 +171,17 @@ print("; ".join(which_difference.in_no_code(codes)))
 tables.show(which_difference.switch_table())
 
 # %% [markdown]
-# ### A code that stops
+# ### Codes that stop
 #
-# One of these states does not run as it stands. What stops it, and what is done here
-# instead:
+# The two states of the authors' code do not run as they stand. What stops each, and
+# what is done here instead:
 
 # %%
 tables.show(which_difference.repairs_table())
 
 # %% [markdown]
-# The first line, by running it: 12 contexts times the classes of this chapter are not
-# 60 text rows, and torch says so.
+# The view of October, by running it: 12 contexts times the classes of this chapter are
+# not 60 text rows, and torch says so.
 
 # %%
 classes = len(catalog.class_names(chapter.data()))
@@ -524,7 +524,8 @@ tables.show(difference_effects.precision_table(alone))
 
 # %% [markdown]
 # The same three baselines here, where they were trained; *points* are those over the
-# run with neither, seed by seed, with their 95 % interval.
+# run with neither, seed by seed, with their 95 % interval. The row of the scaler is read
+# as one with autocast as well: alone, a scaler only scales a loss and its gradient back.
 
 # %%
 tables.show(difference_effects.precision_trained(recipes))
@@ -563,6 +564,14 @@ tables.show(difference_effects.optimism_table(recipes), digits=4)
 # - Whole codes are trained with the schedule of all arms, so their sums are over
 #   differences of the language alone. The limit of 100 iterations of the authors' loop
 #   stands in no row of its own: at its entropy the loop stops long before.
+# - The code of {cite:t}`bartak2024lico` keeps learnable tokens, projection and
+#   temperature in float16, where small steps of plain descent round to nothing. Here
+#   they are float32, so that they may learn more than they did there.
+# - "Shift into zeros" pads the normalised picture, so with the mean colour; the authors'
+#   code pads the picture before, with black. Under autocast the ground cost is a product
+#   of float16; in robertdvdk/lico-fact its sum of squares stays in float32.
+# - On CIFAR, *names sorted* sorts the spellings of that code, as "plane" for "airplane":
+#   the data set's own names are sorted as they come.
 # - The pushes are those of one network, one batch and one seed, at the start of
 #   training. They say what is asked for, not what is learnt.
 # - Bonferroni intervals make no use of what the effects share; the exercise below

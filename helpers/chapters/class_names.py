@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from helpers.data.scenes import CLASS_NAMES
+from helpers.language.spelling import spelled
 
 CIFAR10 = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -47,20 +48,6 @@ IMAGENET_S50 = (
     *("table lamp", "television", "toilet seat", "umbrella", "vase", "water bottle"),
     *("water tower", "yawl", "street sign", "lemon", "carbonara", "agaric"),
 )
-# How lico-fact spells a class, where it does not as the data set does.
-SPELLED = {
-    **{"airplane": "plane", "automobile": "car"},
-    **{"keyboard": "computer keyboard", "lawn mower": "lawn-mower"},
-    **{f"{tree} tree": tree for tree in ("maple", "oak", "palm", "pine", "willow")},
-    "poppy": "poppies",
-    **{
-        name: f"{name}s"
-        for name in (
-            *("orchid", "rose", "sunflower", "tulip", "bottle", "bowl", "can", "cup"),
-            *("plate", "apple", "mushroom", "orange", "pear", "sweet pepper"),
-        )
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -95,11 +82,6 @@ class Naming:
             }
             for label in chosen
         )
-
-
-def spelled(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the names as lico-fact writes them, in the order given."""
-    return tuple(SPELLED.get(name, name) for name in classes)
 
 
 def sorted_texts(classes: Sequence[str], own: Sequence[str] | None = None) -> Naming:

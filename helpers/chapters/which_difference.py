@@ -33,9 +33,15 @@ CODES = {
     "repro_class_specific": "the same:\na context a class",
     "repro_label_front": "the same:\nname in front",
 }
-# Differences that a code has on one data set alone, so that no preset has them.
-SOMEWHERE = {"names by folder": ("repro_shared",)}
 WHOLE, PART, ELSEWHERE, ABSENT = "yes", "part of another", "CIFAR-100 alone", ""
+OPTION = "by an option, or not kept"
+# What a code does on one data set alone, only if asked, or without effect on the
+# weights that it holds in the end: no preset has it.
+SOMEWHERE = {
+    "names by folder": {"repro_shared": ELSEWHERE},
+    "averaged weights": {"authors_jan": OPTION, "authors_oct": OPTION},
+    "best validation epoch": {"lico_fact": OPTION},
+}
 
 
 class WhichDifference(LicoChapter):
@@ -109,7 +115,7 @@ def code_table() -> pd.DataFrame:
     """Return a row a factor, a column a published code: has it, has part, or not.
 
     "part of another": its switches are there together with those of a larger factor,
-    which stands in its own row.
+    which stands in its own row. `ELSEWHERE` and `OPTION` as `SOMEWHERE` says.
     """
     rows = []
     for one in FACTORS:
@@ -119,8 +125,8 @@ def code_table() -> pd.DataFrame:
 
 
 def _mark(one: Factor, code: str) -> str:
-    if code in SOMEWHERE.get(one.name, ()):
-        return ELSEWHERE
+    if code in SOMEWHERE.get(one.name, {}):
+        return SOMEWHERE[one.name][code]
     if code not in one.codes():
         return ABSENT
     larger = [

@@ -13,10 +13,10 @@ from helpers.data.scenes import draw_scenes
 from helpers.lab.classifier_recipes import check_classifier, classifier, judged_on
 from helpers.lab.recipe import Recipe
 from helpers.lab.score import score_classifier
-from helpers.language import prompts, sources
+from helpers.language import prompts, sources, spelling
 from helpers.language.arrays import read_arrays
 from helpers.language.tiny_clip import Architecture, build_tiny_clip
-from helpers.methods.presets import UNREPAIRED
+from helpers.methods.presets import PRESETS, UNREPAIRED
 from helpers.settings import DataSettings, Lico, Refused, RunSettings, TinyClip
 from helpers.streams import stream
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from helpers.lab.recipe import Trainable
     from helpers.methods.text_side import Language
 
+MOVED = ("sorted", "lexicographic")  # orders that some data are in already
 _NO_CLIP = ("file", "vectors", "open-clip", "random-tower")  # no tiny one is trained
 
 
@@ -46,6 +47,7 @@ def _check_lico(settings: RunSettings) -> None:
         expanded(path)
     sources.check_source(method.language)
     names = catalog.class_names(settings.data)
+    _check_order(settings, names)
     _check_together(settings, len(names))
     if kind == "file":
         remedy = "write np.savez(path, features=[K, E] numbers, names=[K] strings)"
@@ -61,6 +63,27 @@ def _check_lico(settings: RunSettings) -> None:
     prompts.build_prompts(
         names, method.n_ctx, method.position, method.full_stop, length
     )
+
+
+def _check_order(settings: RunSettings, class_names: Sequence[str]) -> None:
+    """Refuse an order asked for by itself that leaves every name at its label."""
+    method = _lico(settings)
+    asked = PRESETS[method.preset].get("names", "aligned") != method.names
+    if not asked or method.names not in MOVED:
+        return
+    if _named(settings, class_names) == class_names:
+        raise Refused(
+            f"names='{method.names}' leaves every name of '{settings.data.name}' at "
+            "its label, so that nothing would differ: take names='aligned'"
+        )
+
+
+def _named(settings: RunSettings, class_names: Sequence[str]) -> tuple[str, ...]:
+    """Return the name that text k bears, for each label k."""
+    order = cast(sources.Order, _lico(settings).names)
+    if order == "sorted" and settings.data.name in spelling.SPELT_DATA:
+        return spelling.sorted_as_spelled(class_names)
+    return sources.ordered(class_names, order, stream(settings.seed, "names"))
 
 
 def _check_together(settings: RunSettings, classes: int) -> None:
@@ -143,8 +166,7 @@ def _language(settings: RunSettings, given: Sequence[nn.Module]) -> "Language":
     if "captions" in method.names:
         captions = _captions(settings)
     else:
-        order = cast(sources.Order, method.names)
-        names = sources.ordered(class_names, order, stream(seed, "names"))
+        names = _named(settings, class_names)
     kind, _, rest = method.language.partition(":")
     if kind == "file":
         features = sources.read_features(rest, class_names, method.text_width)

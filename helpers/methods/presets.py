@@ -96,6 +96,7 @@ PRESETS: dict[str, Row] = {
 RECIPES: dict[str, Row] = {
     "authors_jan": {
         **{"lr": 0.1, "weight_decay": 5e-4, "schedule": "epochs"},
+        # what it reports; the weights that it holds in the end are the last ones
         **{"flip": True, "shift": 4, "padding": "zeros", "keep": "best test"},
     },
     "lico_fact": {
@@ -170,7 +171,26 @@ class Repair:
     instead: str
 
 
+# What stops both states of [code], beside its tensors.
+_OF_NAMES = (
+    Repair(
+        "names not defined where they are read: criterion, args.language, "
+        "PromptLearnerBERT; modules not in the repository",
+        "cross-entropy, CLIP's prompts, this book's networks",
+    ),
+    Repair(
+        "class names of CIFAR-10 for every data set, 'automobile' in the place of "
+        "'bird'",
+        "the data set's own",
+    ),
+    Repair(
+        "its test reads an average of weights that is None unless an option asks for "
+        "it",
+        "the weights (ema=0.999: the average)",
+    ),
+)
 REPAIRS: dict[str, tuple[Repair, ...]] = {
+    "authors_jan": _OF_NAMES,
     "authors_oct": (
         Repair(
             "view(6, 10, d') of n K = 12 K text rows: torch's RuntimeError unless "
@@ -181,17 +201,7 @@ REPAIRS: dict[str, tuple[Repair, ...]] = {
             "texts indexed by the labels twice: IndexError once a label is B or more",
             "y[y_i mod B]",
         ),
-        Repair(
-            "names not defined where they are read: criterion, args.language, "
-            "PromptLearnerBERT; modules not in the repository",
-            "cross-entropy, CLIP's prompts, this book's networks",
-        ),
-        Repair(
-            "class names of CIFAR-10 for every data set, 'automobile' in the place of "
-            "'bird'",
-            "the data set's own",
-        ),
-        Repair("its test reads an average of weights that is None", "the weights"),
+        *_OF_NAMES,
     ),
 }
 

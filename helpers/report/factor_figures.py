@@ -28,7 +28,11 @@ COLOURS = {  # as the colour-blind palette, darkened: names are set in them
     "code": "#333333",
     "rebuttal": "#333333",
 }
-MARKS = {"yes": ("o", True), "part of another": ("o", False)}
+MARKS = {
+    "yes": ("o", True),
+    "part of another": ("o", False),
+    "by an option, or not kept": ("^", False),
+}
 _OTHER = ("s", False)  # of a mark that is neither
 
 
@@ -36,8 +40,8 @@ def matrix(table: pd.DataFrame, codes: Mapping[str, str]) -> Figure:
     """Show which code has which difference: a row a difference, a column a code.
 
     `table` as `chapters.which_difference.code_table` gives it; `codes` maps its columns
-    to words. Filled: the code has it; open: as part of a larger one; a square: on one
-    data set alone.
+    to words. Filled: the code has it; open: as part of a larger one; a triangle: by an
+    option, or not kept; a square: on one data set alone.
     """
     count = len(table)
     figure, axis = plt.subplots(figsize=(NARROW, ROW * count + 1.6))
@@ -67,6 +71,7 @@ def matrix(table: pd.DataFrame, codes: Mapping[str, str]) -> Figure:
     handles += [
         _dot("has it", "#333333", filled=True),
         _dot("part of a larger one", "#333333", filled=False),
+        _dot("by an option, or not kept", "#333333", filled=False, marker="^"),
         _dot("on CIFAR-100 alone", "#333333", filled=False, marker="s"),
     ]
     _legend(figure, handles)

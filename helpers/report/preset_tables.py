@@ -38,8 +38,9 @@ PARTS = {
 def of(name: str) -> pd.DataFrame:
     """Return a preset as a table: a row a switch, with its value and that of `paper`.
 
-    The part "training" is what the code behind it trains with; arms of this book are
-    trained alike. Raises `Refused` for an unknown preset.
+    The part "training" is what the code behind it trains with, but for network, epochs
+    and batch, which are the reader's; arms of this book are trained alike. Raises
+    `Refused` for an unknown preset.
     """
     own, paper = preset(name, **RECIPES.get(name, {})), preset("paper")
     parts = {switch: part for part, named in PARTS.items() for switch in named}
@@ -53,7 +54,7 @@ def of(name: str) -> pd.DataFrame:
             "in paper": "·" if value == getattr(own, switch) else str(value),
         }
         for switch, value in paper
-        if switch not in ("name", "preset")
+        if switch not in ("name", "preset", "backbone", "epochs", "batch")
     ]
     rows.sort(key=lambda row: order.index(row["part"]))
     return pd.DataFrame(rows)
