@@ -394,8 +394,9 @@ plt.show()
 # with Holm's correction over all eight. A statement that names an arm with an inert
 # loss, or a metric that the trial of {doc}`09_verdicts` did not admit, stays undecided;
 # difference and interval stand beside it, and *exploratory* says what the numbers alone
-# would. MOSU's margin is large beside its values here: read *within* with care there.
-# By the runs of this page:
+# would. A - B is raw: of MOSU less is better. Interval and margin are of one statement
+# by itself, Holm's correction acts on the verdict. MOSU's margin is large beside its
+# values here: read *within* with care there. By the runs of this page:
 
 # %%
 judged = statements.table(summary, claims.STATEMENTS)

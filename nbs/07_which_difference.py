@@ -40,12 +40,13 @@
 # > [...] we identified several impactful errors in implementation that may directly
 # > lead to contradictory results and minor errors that may have affected the accuracy.
 #
-# of the text features, whose shape there is `[B, 64]` beside maps of `[B, 128, 64]`:
+# of the text features, which in that code have the shape `[B, 64]` beside maps of
+# `[B, 128, 64]`:
 #
 # > This misalignment in feature dimensions led to incorrect results for the loss
 # > functions, negatively impacting the baseline model's performance.
 #
-# of these and of the learnable tokens, which there are not rolled:
+# of this error, and of the learnable tokens, which that code does not roll:
 #
 # > Correcting these errors significantly improved both the accuracy and explainability
 # > compared with the baseline models.
@@ -215,9 +216,9 @@ tables.show(which_difference.open_table())
 # {\lVert g \rVert \, \lVert g^\text{paper} \rVert} .
 # \end{aligned} $$ (eq-07-push)
 #
-# Norms are given in units of cross-entropy's gradient. The network has learnt these
-# pictures, so cross-entropy has little left to ask and the units are small: rows
-# should be compared with each other, not with 1.
+# Norms are given in units of cross-entropy's gradient. Once a network has learnt its
+# pictures, cross-entropy has little left to ask and the units are small: rows should be
+# compared with each other, not with 1.
 
 # %%
 rows = language_push.pushes(chapter, arms["ce"][0])
@@ -326,7 +327,8 @@ plt.show()
 # The rule bars an arm if *any* of its losses is inert, so one inert loss in `paper`
 # bars every row. The last column is exploratory: it asks only that a loss that the
 # difference is of acts on one side or the other, lets every metric speak, and says what
-# the numbers alone say. `seeds needed` is "—" over 100.
+# the numbers alone say; *seen* is a difference whose interval leaves out 0 and which
+# too few seeds let nobody judge. `seeds needed` is "—" over 100.
 #
 # Two rows are one training by theory: to hold the plan fixed (`OT: plan detached`) *is*
 # to take the gradient of the value with entropy. And transport without a gradient is
@@ -400,12 +402,17 @@ plt.show()
 parts = difference_claims.named(shown)
 tables.show(difference_claims.verdict_table(parts), digits=4)
 
+# %% [markdown]
+# All of them together. The numbers of this box are sizes, those of the part that is
+# nearest to nothing, with its sign taken off; its margin is $r$.
+
 # %%
 difference_claims.named_together(parts)
 
 # %% [markdown]
 # Exploratory, what the numbers alone say: the inert bar is on the losses that each
-# difference is of, and insertion, which the response reports, may speak as well.
+# difference is of, and insertion, which the response reports, may speak as well. An
+# interval can lie within $r$ and yet not within the lower end of $r$'s own.
 
 # %%
 numbers = difference_claims.named_alone(shown)
@@ -524,8 +531,9 @@ tables.show(difference_effects.precision_table(alone))
 
 # %% [markdown]
 # The same three baselines here, where they were trained; *points* are those over the
-# run with neither, seed by seed, with their 95 % interval. The row of the scaler is read
-# as one with autocast as well: alone, a scaler only scales a loss and its gradient back.
+# run with neither, seed by seed, with their 95 % interval. The row of the scaler is
+# read as one with autocast as well: alone, a scaler only scales a loss and its gradient
+# back.
 
 # %%
 tables.show(difference_effects.precision_trained(recipes))
@@ -567,11 +575,11 @@ tables.show(difference_effects.optimism_table(recipes), digits=4)
 # - The code of {cite:t}`bartak2024lico` keeps learnable tokens, projection and
 #   temperature in float16, where small steps of plain descent round to nothing. Here
 #   they are float32, so that they may learn more than they did there.
-# - "Shift into zeros" pads the normalised picture, so with the mean colour; the authors'
-#   code pads the picture before, with black. Under autocast the ground cost is a product
-#   of float16; in robertdvdk/lico-fact its sum of squares stays in float32.
-# - On CIFAR, *names sorted* sorts the spellings of that code, as "plane" for "airplane":
-#   the data set's own names are sorted as they come.
+# - "Shift into zeros" pads the normalised picture, so with the mean colour; the
+#   authors' code pads the picture before, with black. Under autocast the ground cost is
+#   a product of float16; in robertdvdk/lico-fact its sum of squares stays in float32.
+# - On CIFAR, *names sorted* sorts the spellings of that code, as "plane" for
+#   "airplane": the data set's own names are sorted as they come.
 # - The pushes are those of one network, one batch and one seed, at the start of
 #   training. They say what is asked for, not what is learnt.
 # - Bonferroni intervals make no use of what the effects share; the exercise below

@@ -23,7 +23,8 @@
 # - see the paper, two reproductions, the response and this book side by side;
 # - tell apart "no difference", "could not have seen one" and "seen, but not judged";
 # - ask the question of the title: did *words* help, or would anything have?
-# - see whether a sign depends on the size of the pictures or on how many there are.
+# - see whether a sign depends on the size of the pictures, on how many there are, or on
+#   the learning rate.
 #
 # *Reading: 25 minutes. Running: 1 minute once the runs exist, about 9 from nothing,
 # on two cores.*
@@ -75,7 +76,7 @@ import functools
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from helpers.chapters import answers_verdicts, verdicts
+from helpers.chapters import answers_verdicts, in_short, verdicts
 from helpers.report import arms as tables_of
 from helpers.report import (
     claims_by_source,
@@ -154,12 +155,14 @@ photographs = records.recorded("03_training-cifar10", how)
 # and the interval is held against a margin. Four answers are possible, in this order:
 # *no relevant difference* if it lies within the margin on both sides of 0, even where
 # it leaves out 0; *supported* if above 0; *contradicted* if below; else *undecided*.
-# "Not worse" is held against minus the margin in place of 0. *Undecided* it also is
-# whenever a run is still learning, a loss was {term}`inert <inert arm>`, there are
-# fewer than five seeds, or the smallest effect that the seeds could have shown exceeds
-# the margin ({doc}`00_laboratory`). That last bar was fixed before any run and holds
-# even for an interval far from 0: such a row was seen, and is not judged. A claim of
-# several comparisons holds if all do; one that fails decides it, at its share of 5 %.
+# "Not worse" has three: *supported* above minus the margin, *contradicted* below it,
+# else *undecided*. *Undecided* it also is whenever a run is still learning, a loss was
+# {term}`inert <inert arm>`, there are fewer than five seeds, or the smallest effect
+# that the seeds could have shown exceeds the margin ({doc}`00_laboratory`). That last
+# bar was fixed before any run and holds even for an interval far from 0: such a
+# difference was *seen*, as its cell says, and is not judged. A claim of several
+# comparisons holds if all of them do. It is contradicted if one is, with a p that is
+# small enough for one of so many.
 #
 # The claims were written down with their metrics and margins before any run that
 # they judge:
@@ -172,7 +175,9 @@ tables.show(ledger.claims())
 #
 # A metric that cannot put networks of known order into that order carries no claim
 # ({term}`assay sensitivity`, {doc}`05_metrics`). The trial with networks trained as
-# those of the study stands in the record of {doc}`13_one_table`:
+# those of the study stands in the record of {doc}`13_one_table`. A pair "A > B" is one
+# of known order, in which A should score higher; where it reads *not*, the trial showed
+# that it does not:
 
 # %%
 trial = records.recorded("13_one_table-study")
@@ -182,7 +187,26 @@ tables.show(records.of(trial, answers_verdicts.admitted))
 # Top-1 needs no trial. A metric that may not judge decides no claim below: its rows and
 # tiles show their numbers and stay *undecided*. What the numbers alone would have said
 # stands in the column *exploratory* of the verdicts: which side scores higher, and not
-# which side explains better.
+# which side explains better. A cell of a verdict names one bar; there may be more.
+
+# %% [markdown]
+# ## In short
+#
+# The questions of the dispute, and what the committed study answers. *Answer* is under
+# the rule, *numbers alone* without its bars on losses and on metrics; a difference is
+# positive where the first of the two has more of the metric. Of a question of several
+# comparisons it is the weakest. The rest of the page says why.
+
+# %%
+differences = records.recorded("07_which_difference-study")
+shortly = in_short.table(study, differences)
+print(in_short.tally(shortly))
+tables.show(shortly, digits=4)
+
+# %% [markdown]
+# The response asks for texts of the right shape, rolled tokens and names in their
+# order. What each of these does by itself, and what its code does as a whole, is the
+# subject of {doc}`07_which_difference`.
 
 # %% [markdown]
 # ## The ledger at a glance
@@ -192,8 +216,10 @@ tables.show(records.of(trial, answers_verdicts.admitted))
 # way (of "not worse": lie above minus the margin), its shade says whether the rule
 # allows an answer. Published single runs, and numbers printed without a standard
 # deviation, allow no test at all. *Planted*, *real-fixed* and *real* language are told
-# apart in the table below the figure. That it is the *words* which do it was tested by
-# none of the tables quoted here; {numref}`fig-09-controls` does.
+# apart in the table below the figure. Numbers of {cite:t}`fletcher2024lico` are those
+# that the response prints in gray; they were not looked up elsewhere. That it is the
+# *words* which do it was tested by none of the tables quoted here;
+# {numref}`fig-09-controls` does.
 
 # %%
 here = verdicts.page_name(summary)
@@ -214,8 +240,8 @@ tables.show(claims_by_source.tallies(cells))
 # %% [markdown]
 # And every tile with its data set, kind of language, number of runs and 95 % interval:
 # Welch's for published means, over seeds for this book's. The head of a column sorts by
-# it; the choices above the table keep some rows. What is left if only answers that
-# decide are kept? And if only one source is?
+# it; the choices above the table keep some rows. Is there an answer that decides? What
+# is left if only one source is kept?
 
 # %%
 sortable.sortable(
@@ -244,7 +270,8 @@ plt.show()
 # %% [markdown]
 # Claim 2, accuracy. Its first half asks only for the left end of an interval to stay
 # right of the band's left edge. Its second half asks for it to be right of 0, and for
-# the right end to leave the band:
+# the right end to leave the band. The band is the committed margin; where half of the
+# baseline's standard deviation is more, the verdict takes that:
 
 # %% mystnb={"figure": {"name": "fig-09-accuracy", "caption": "**Claim 2, accuracy.** As {numref}`fig-09-sch`, for top-1."}, "image": {"alt": "Forest plot of top-1 gains of LICO over the baseline, one row a source and data set, with a grey band around zero."}}
 ledger_figures.forest(cells, "2 (gain)", "accuracy")
@@ -253,25 +280,28 @@ plt.show()
 # %% [markdown]
 # ## Was there an intervention?
 #
-# An arm in which a loss did not act cannot speak for that loss. The guard looks at
-# the loss's gradient on the feature maps, and at the mass that the affinities put on
-# other pictures; {doc}`03_training` explains each column.
+# An arm in which a loss did not act cannot speak for that loss, nor, under the rule,
+# for the method of two losses. The guard looks at the loss's gradient on the feature
+# maps, and at the mass that the affinities put on other pictures; {doc}`03_training`
+# explains each column and the two bars.
 
 # %%
 tables.show(records.of(study, tables_of.interventions), digits=4)
 
 # %% [markdown]
 # Read the column `inert` before anything below: a claim about manifold matching in
-# an arm where matching was inert has no answer, whatever its numbers. For that
-# reason the arm `active` is there: no picture is its own neighbour, and the
-# temperature cannot move.
+# an arm where matching was inert has no answer, whatever its numbers. That the preset
+# `paper` brings its own matching near the bar is a finding about the preset. For that
+# reason the arm `active` is there: no picture is its own neighbour, and the temperature
+# cannot move.
 
 # %% [markdown]
 # ## The verdicts
 #
 # Each committed claim, by the study. `smallest effect` is what its seeds could have
 # shown with a power of 80 %; `seeds needed` is how many would bring it down to the
-# margin, if the spread stays as it is ("—": over 200). The column *exploratory* gives
+# margin, if the spread stays as it is ("—": over 200); of bars on losses and metrics it
+# knows nothing. The column *exploratory* gives
 # what the numbers say without the bars on inert losses, on metrics and on photographs
 # that show the mechanism only. It says what the arms did to a score, not what the loss
 # did that they are named for.
@@ -323,7 +353,9 @@ ledger.answer(study, "3", "sch")
 ledger.answer(study, "3", "accuracy")
 
 # %% [markdown]
-# It holds only if four comparisons do:
+# It holds only if four comparisons do. The first two ask whether both losses are
+# needed; the last two, committed with them, ask that each of them helps at all. The
+# number above is that of the weakest of the four:
 
 # %%
 third = functools.partial(ledger.parts_of_claim, name="3")
@@ -345,7 +377,7 @@ ledger.answer(study, "cgc (three views)", "sch")
 # %% [markdown]
 # CGC trains with two more crops of each picture, LICO with none: the first comparison
 # is of crops as well as of words. An arm that was still learning in any run has no
-# verdict. Both on accuracy as well:
+# verdict. Both on accuracy as well, which is about top-1 and not about maps:
 
 # %%
 rivals = functools.partial(
@@ -512,9 +544,11 @@ tables.show(scales.signs(by_rate, "lr"))
 # %% [markdown]
 # ## Everything else
 #
-# SES, MOSU, insertion and deletion are secondary: corrected after Holm, and the
-# last two only where three versions of the score agree. None of them decides unless the
-# trial above admitted it.
+# SES, MOSU, insertion and deletion are secondary: corrected after Holm, and the last
+# two only where three versions of the score agree: raw, relative to the full picture's
+# probability, and on pictures that both networks get right. None of them decides unless
+# the trial above admitted it. A is `lico`, B is `ce`, and A - B is raw: of MOSU and of
+# deletion less is better.
 
 # %%
 tables.show(records.of(study, secondary.table), digits=4)

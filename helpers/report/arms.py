@@ -139,6 +139,7 @@ def scores(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
 def seed_to_seed(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
     """Return the effect of changing nothing: the baseline's SD over seeds, a metric.
 
+    "of a difference": of two runs that differ by an independent seed alone, sqrt(2) SD.
     Without the metrics that the record does not have, as SCH where masks are unknown.
     """
     runs = list(summary["arms"][BASELINE].values())
@@ -146,7 +147,7 @@ def seed_to_seed(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
     for metric in metrics:
         if all(metric in run["means"][GRAD_CAM] for run in runs):
             values[metric] = [run["means"][GRAD_CAM][metric] for run in runs]
-    return pd.DataFrame(
+    noise = pd.DataFrame(
         {
             "metric": metric,
             "seeds": len(runs),
@@ -155,6 +156,7 @@ def seed_to_seed(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:
         }
         for metric, found in values.items()
     )
+    return noise.assign(**{"of a difference": 2**0.5 * noise["SD"]})
 
 
 def differences(summary: Summary, metrics: Sequence[str]) -> pd.DataFrame:

@@ -43,13 +43,20 @@ def _judged(
     return after_holm([one for one in found if one is not None])
 
 
+def judged_and_free(
+    summary: ledger.Summary, statements: Sequence[Statement]
+) -> tuple[list[Verdict], list[Verdict]]:
+    """Return `judge`, and the same without bars on inert arms and on metrics."""
+    free = _judged(summary, statements, ledger.judge_whatever_acted)
+    return judge(summary, statements), free
+
+
 def table(summary: ledger.Summary, statements: Sequence[Statement]) -> pd.DataFrame:
     """Return a row a statement: outcome, interval, margin, smallest effect, seeds.
 
     "exploratory": what the numbers say without the bars on inert arms and on metrics.
     """
-    strict = judge(summary, statements)
-    free = _judged(summary, statements, ledger.judge_whatever_acted)
+    strict, free = judged_and_free(summary, statements)
     if not strict:
         return pd.DataFrame({"statement": ["none: an arm or a score is missing"]})
     rows = [{"statement": one.claim, **ledger.cells(one)} for one in strict]

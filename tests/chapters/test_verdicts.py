@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from helpers.chapters import verdicts
+from helpers.chapters import in_short, verdicts
 from helpers.report import arms, ledger, lico_figures
 from helpers.report.claims_by_source import cells
 from helpers.report.records import packed
@@ -97,3 +97,35 @@ def test_a_secondary_cell_is_corrected_together_with_its_family() -> None:
     ]
     assert not cell.primary
     assert cell.answer.startswith("undecided")
+
+
+@pytest.mark.usefixtures("all_admitted")
+def test_the_questions_have_the_answers_of_the_ledger() -> None:
+    better = dict.fromkeys(("ce", "mm", "ot", "cgc", "permuted"), ("paper", 20, 0.2))
+    made = summary(**better, lico=("paper", 38, 0.5), rebuttal=("paper", 39, 0.1))
+    found = in_short.table(made, None).set_index(["question", "metric"])
+    assert found.loc[(in_short.CLAIMED[0][0], "SCH"), "answer"] == "supported"
+    assert found.loc[(in_short.CLAIMED[0][0], "SCH"), "numbers alone"] == "the same"
+    assert found.loc[(in_short.CLAIMED[0][0], "SCH"), "difference"] == pytest.approx(
+        0.3
+    )
+    assert found.loc[(in_short.CORRECTED, "top-1"), "answer"] == "supported"
+    assert found.loc[(in_short.CORRECTED, "SCH"), "answer"] == "contradicted"
+    asked = {question for question, _ in found.index}
+    assert not any("control" in question for question in asked)  # three are missing
+    assert in_short.tally(found.reset_index()).startswith("8 of 8 questions decided")
+    for run in made["arms"]["lico"].values():
+        run["intervention"] = {"inert": "mm"}
+    barred = in_short.table(made, None)
+    assert barred.loc[0, "answer"] == "undecided: inert"
+    assert barred.loc[0, "numbers alone"] == "numbers go its way"
+
+
+def test_questions_without_a_record_have_one_line() -> None:
+    none = in_short.table(None, None)
+    assert none["question"].tolist() == ["not recorded"]
+    assert in_short.tally(none) == "not recorded"
+    alone = in_short.table(None, {"parameters": {}, "arms": {"ce": {}, "lico": {}}})
+    assert alone["question"].tolist() == [in_short.NAMED]
+    assert alone.loc[0, "answer"].startswith("no verdict")
+    assert in_short.tally(alone) == "0 of 1 questions decided"

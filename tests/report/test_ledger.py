@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers.report import arms, intervention, ledger, published, records
+from helpers.report import arms, intervention, ledger, margins, published, records
 from helpers.report.margins import load
 from helpers.report.secondary import secondary_verdicts, table
 from helpers.report.verdict import Verdict
@@ -150,11 +150,41 @@ def test_a_label_in_few_words() -> None:
     for reason, words in {
         "lico > mm: inert; mm > ce: smallest detectable effect .1 > .01": "inert",
         "under-trained": "under-trained",
-        "smallest detectable effect .1 > .01": "too few seeds for the margin",
+        "smallest detectable effect .1 > .01": "seen, too few seeds for the margin",
         "3 seeds": "3 seeds",
     }.items():
         one = replace(found, outcome="undecided", reason=reason)
         assert in_few_words(one) == f"undecided: {words}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind", "interval", "seen"),
+    [
+        ("sch", "superiority", (0.01, 0.09), True),
+        ("sch", "superiority", (-0.09, -0.01), True),
+        ("sch", "superiority", (-0.01, 0.09), False),
+        ("accuracy", "non-inferiority", (-0.001, 0.02), True),  # above -.005
+        ("accuracy", "non-inferiority", (-0.09, -0.01), True),
+        ("accuracy", "non-inferiority", (-0.01, -0.001), False),
+        ("deletion", "non-inferiority", (-0.02, 0.001), True),  # lower is better
+        ("deletion", "non-inferiority", (-0.001, 0.02), False),
+    ],
+)
+def test_seen_and_not_judged(
+    metric: str, kind: margins.Kind, interval: tuple[float, float], seen: bool
+) -> None:
+    found = ledger.judge(summary(lico=0.1), ["lico"], ["ce"], "sch", "claim")
+    assert found is not None
+    one = replace(
+        found,
+        outcome="undecided",
+        reason="smallest detectable effect .1 > .01",
+        metric=metric,
+        kind=kind,
+        interval=interval,
+        margin=0.005,
+    )
+    assert in_few_words(one).startswith("undecided: seen, ") is seen
 
 
 def test_runs_that_still_learn_bar_their_arm() -> None:
@@ -362,4 +392,7 @@ def test_tables_of_arms() -> None:
     assert len(arms.differences(made, ["accuracy", "sch"])) == 12  # none twice
     noise = arms.seed_to_seed(made, ["sch"])
     assert noise["metric"].tolist() == ["accuracy", "sch"]
+    assert noise["of a difference"].to_list() == pytest.approx(
+        (2**0.5 * noise["SD"]).to_list()
+    )
     assert arms.interventions(made)["arm"].tolist() == ["lico"]
