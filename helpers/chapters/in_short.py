@@ -13,22 +13,22 @@ from helpers.report.records import NOT_MADE, Record
 from helpers.report.verdict import Verdict
 from helpers.report.verdict_words import beside, in_few_words
 
-# Question, claim, metric, and the chapter that shows what the answer rests on.
+# Question, claim and metric.
 CLAIMED = (
-    ("Do LICO's maps lie on the object more than the baseline's?", "1", "sch", "03"),
-    ("Is it as accurate as the baseline?", "2", "accuracy", "03"),
-    ("Is it more accurate?", "2 (gain)", "accuracy", "03"),
-    ("Are both losses needed, for the maps?", "3", "sch", "03"),
-    ("Are both losses needed, for accuracy?", "3", "accuracy", "03"),
-    ("Do right names beat every control?", "language", "sch", "03"),
-    ("Do its maps lie on the object more than CGC's?", "cgc", "sch", "03"),
+    ("Do LICO's maps lie on the object more than the baseline's?", "1", "sch"),
+    ("Is it as accurate as the baseline?", "2", "accuracy"),
+    ("Is it more accurate?", "2 (gain)", "accuracy"),
+    ("Are both losses needed, for the maps?", "3", "sch"),
+    ("Are both losses needed, for accuracy?", "3", "accuracy"),
+    ("Do right names beat every control?", "language", "sch"),
+    ("Do its maps lie on the object more than CGC's?", "cgc", "sch"),
 )
 CORRECTED = "Is the code that the response corrects better than the baseline?"
 NAMED = "Does each fault that the response names move maps and accuracy?"
 
 
 def table(study: Record | None, differences: Record | None) -> pd.DataFrame:
-    """Return a row a question: answer, what numbers alone say, interval, chapter.
+    """Return a row a question: answer, what numbers alone say, 95 % interval.
 
     "difference" is that of the first from what it is held against; of several
     comparisons it is that of the weakest, and of faults a size without its sign.
@@ -48,9 +48,8 @@ def _claimed(study: Record) -> list[dict[str, Any]]:
             question,
             ledger.of_claim(strict, name, metric),
             ledger.of_claim(free, name, metric),
-            chapter,
         )
-        for question, name, metric, chapter in CLAIMED
+        for question, name, metric in CLAIMED
         if (name, metric) in known
     ]
 
@@ -58,30 +57,25 @@ def _claimed(study: Record) -> list[dict[str, Any]]:
 def _corrected(study: Record) -> list[dict[str, Any]]:
     asked = [one for one in difference_claims.OVER_BASELINE if one.better == "rebuttal"]
     strict, free = statements.judged_and_free(study, asked)
-    return [
-        _row(CORRECTED, one, other, "07")
-        for one, other in zip(strict, free, strict=True)
-    ]
+    both = zip(strict, free, strict=True)
+    return [_row(CORRECTED, one, other) for one, other in both]
 
 
 def _named(differences: Record) -> dict[str, Any]:
     found = difference_claims.named_together(difference_claims.named(differences))
     if isinstance(found, str):
-        return {"question": NAMED, "answer": found, "more in": "07"}
-    return _row(NAMED, found, found, "07")
+        return {"question": NAMED, "answer": found}
+    return _row(NAMED, found, found)
 
 
-def _row(question: str, found: Verdict, free: Verdict, chapter: str) -> dict[str, Any]:
+def _row(question: str, found: Verdict, free: Verdict) -> dict[str, Any]:
     low, high = found.interval
     return {
         "question": question,
         "metric": margins.metric(found.metric).label,
         "answer": in_few_words(found),
         "numbers alone": beside(found, free),
-        "difference": found.estimate,
-        "from": low,
-        "to": high,
-        "more in": chapter,
+        "difference": f"{found.estimate:+.3f} [{low:+.3f}, {high:+.3f}]",
     }
 
 
