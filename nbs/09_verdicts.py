@@ -194,9 +194,9 @@ tables.show(records.of(trial, answers_verdicts.admitted))
 #
 # The questions of the dispute, and what the committed study answers. *Answer* is under
 # the rule, *numbers alone* without its bars on losses and on metrics; a difference is
-# positive where the first of the two has more of the metric, and its 95 % interval stands
-# beside it. Of a question of several comparisons it is the weakest. The rest of the page
-# says why.
+# positive where the first of the two has more of the metric, and its 95 % interval
+# stands beside it. Of a question of several comparisons it is the weakest. The rest of
+# the page says why.
 
 # %%
 differences = records.recorded("07_which_difference-study")
