@@ -64,7 +64,7 @@
 # ## Parameters
 #
 # `factors` are the differences that are trained here, by name or group (`language`,
-# `training`); none by default, since each costs a training a seed.
+# `training`, `precision`); none by default, since each costs a training a seed.
 
 # %% tags=["parameters", "hide-input"]
 dataset: str = "scenes"  # scenes, cifar10, cifar100, imagenette, imagenet-s50:PATH, folder:PATH
@@ -372,7 +372,8 @@ for metric in both:
 # %% [markdown]
 # ### Differences of the training
 #
-# Only those that were trained appear: with `factors=["training"]` on this page, all.
+# Only those that were trained appear: with `factors=["training"]` on this page, all but
+# those of precision, which have a section of their own.
 
 # %% mystnb={"figure": {"name": "fig-07-training", "caption": "**Does the training decide what LICO gains?** As {numref}`fig-07-ranking`, for differences of the training: LICO minus baseline under the difference, minus the same without it."}, "image": {"alt": "Forest plot of differences of the training in the same form, or one line saying that none was trained."}}
 recipes = records.recorded(difference_effects.RECIPES) or summary
@@ -533,16 +534,18 @@ tables.show(difference_effects.precision_table(alone))
 # The same three baselines here, where they were trained; *points* are those over the
 # run with neither, seed by seed, with their 95 % interval. The row of the scaler is
 # read as one with autocast as well: alone, a scaler only scales a loss and its gradient
-# back.
+# back. Both are for a GPU: on a CPU a step in float16 takes many times as long.
 
 # %%
-tables.show(difference_effects.precision_trained(recipes))
+precise = records.recorded(difference_effects.PRECISE) or summary
+tables.show(difference_effects.precision_trained(precise))
 
 # %% [markdown]
 # And what they do to LICO's gain over its baseline:
 
 # %%
-found = effects_of.effects(recipes, "accuracy", difference_effects.PRECISION)
+kinds = which_difference.GROUPS["precision"]
+found = effects_of.effects(precise, "accuracy", kinds)
 tables.show(difference_effects.effect_table(found), digits=4)
 
 # %% [markdown]

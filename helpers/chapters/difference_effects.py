@@ -13,6 +13,7 @@ import pandas as pd
 from helpers.chapters.training import READINGS
 from helpers.chapters.which_difference import CODES
 from helpers.measure.statistics import t_interval
+from helpers.methods.factors import GROUPS
 from helpers.report import factors as effects_of
 from helpers.report import (
     ledger,
@@ -30,7 +31,7 @@ from helpers.report.welch import undecidable_sd
 STUDY, TRAINING = "07_which_difference-study", "03_training-study"
 OPEN_POINTS = "03_training-readings"  # other readings of the response
 RECIPES = "07_which_difference-training"  # differences of the training
-PRECISION = ("autocast float16", "autocast and scaler")
+PRECISE = "07_which_difference-precision"  # those of precision
 FREE = ("factors", "variants", "few_seeds", "device", "explained")  # of `wholes`
 NONE = {"difference": ["none was trained here"]}  # in place of an empty table
 
@@ -81,7 +82,7 @@ def precision_trained(summary: Mapping[str, Any]) -> pd.DataFrame:
     """
     rows = []
     own = effects_of.BASELINE
-    for name in (None, *PRECISION):
+    for name in (None, *GROUPS["precision"]):
         arm = own if name is None else f"{own}: {name}"
         if arm not in summary["arms"]:
             continue

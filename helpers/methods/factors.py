@@ -92,7 +92,14 @@ FACTORS = (
 )
 GROUPS = {
     "language": tuple(factor.name for factor in FACTORS if not factor.training),
-    "training": tuple(factor.name for factor in FACTORS if factor.training),
+    "training": tuple(
+        factor.name
+        for factor in FACTORS
+        if factor.training and "precision" not in factor.changed
+    ),
+    "precision": tuple(
+        factor.name for factor in FACTORS if "precision" in factor.changed
+    ),
 }
 
 
