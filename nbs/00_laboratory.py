@@ -324,7 +324,7 @@ plt.show()
 # \alpha_k = \frac{1}{h w} \sum_{i, j}
 # \frac{\partial f_c}{\partial F_{k, i j}} = \frac{W_{c k}}{h w} . $$ (eq-00-cam)
 
-# %% mystnb={"figure": {"name": "fig-00-maps", "caption": "**Grad-CAM of the true class**, on the first test pictures; below it the pooled mask: the best a map of this resolution can be (for pictures without masks it is left out)."}, "image": {"alt": "Six test pictures; below each its Grad-CAM map and a blurred version of the object's mask."}}
+# %% mystnb={"figure": {"name": "fig-00-maps", "caption": "**Grad-CAM of the true class**, on the first test pictures; below it the pooled mask: the object at the resolution of the maps (for pictures without masks it is left out)."}, "image": {"alt": "Six test pictures; below each its Grad-CAM map and a blurred version of the object's mask."}}
 model, test = run.model(), catalog.load(run.settings.data, "test").first(6)
 images, labels = test.normalised().to(device), test.labels.to(device)
 maps = {"Grad-CAM": grad_cam(model, images, labels).cpu()}

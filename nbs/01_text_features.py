@@ -149,7 +149,7 @@ pd.DataFrame(
 # vectors $X_j$ and the projection $h_\psi$ are trained with the classifier:
 #
 # $$ G_k = h_\psi(g_\varphi(t_k)) \in \mathbb{R}^{M \times d'}, \qquad
-# M = n + 1, $$ (eq-01-features)
+# M = n_\mathrm{ctx} + 1, $$ (eq-01-features)
 #
 # where the $M$ *text tokens* are the $n_\mathrm{ctx}$ learnable ones and one for the
 # class: the mean over the tokens of the name and the end token. Here are prompts of a
@@ -173,12 +173,13 @@ plt.show()
 #
 # ## Every preset by its prompt
 #
-# A preset is a published version of LICO as a row of switches: `paper` with two
-# variants, the authors' code of January and of October 2024, lico-fact, its
-# correction by the response (`rebuttal`), and the three forms of lico-reproduction
-# (`repro_...`). Here is the prompt that each makes of one class name. Contexts may
-# belong to all classes or to each, or come in copies; a full stop may follow the name;
-# and a loss may read tokens, their mean, or the end token alone.
+# A preset is a version of LICO as a row of switches: `paper` with two variants
+# (`paper_stable`, and this book's `active`), the authors' code of January and of
+# October 2024, lico-fact, its correction by the response (`rebuttal`), and the three
+# forms of lico-reproduction (`repro_...`). Here is the prompt that each makes of one
+# class name. Contexts may belong to all classes or to each, or come in copies; a full
+# stop may follow the name; and a loss may read tokens, their mean, or the end token
+# alone.
 
 # %% mystnb={"figure": {"name": "fig-01-presets", "caption": "**One name in every preset.** Blue dots: each is a text token. Orange dots: the mean over them is one. A number at the end is that of copies, each a prompt of its own."}, "image": {"alt": "Rows of coloured boxes, one row for each group of presets with the same prompt: the name stands at the end, in the middle or in front, and dots below mark the tokens that are read."}}
 presets = chapter.presets(clip)
@@ -298,8 +299,9 @@ tables.show(text_tokens.exponents(shuffled, changes))
 
 # %% [markdown]
 # A loss that does not change with the labels can pull the features towards texts, but
-# never those of a class towards the text of that class. In `lico_fact` the labels
-# still decide which texts are in the batch; in `authors_jan` not even that. For a loss
+# within a batch it pulls all pictures alike. In `lico_fact` a picture's own text is
+# always one of the $B$ texts of its batch, which over many batches is a weak pull of a
+# class towards its text; in `authors_jan` not even that. For a loss
 # that does know the labels, the columns say how much of it hangs on them; why that may
 # be little, a later section shows.
 #
@@ -430,7 +432,7 @@ tables.show(text_tokens.family_table(stages))
 # Nothing in LICO's losses asks the learnable tokens to keep what the tower knows;
 # whether they do is what the last rows show.
 #
-# ## Copies that are no copies
+# ## Different tokens that are copies
 #
 # The authors' response describes $n_\mathrm{ctx}$ contexts: "we use torch.roll to
 # implement different tokens, then for each sample, the ctx_vectors is with [n_ctx,
@@ -497,7 +499,8 @@ plt.show()
 # %% [markdown]
 # Now two pictures of a class may have different texts, and two pictures of different
 # classes the same one. The tower runs more tokens, though only those of the captions
-# of a batch. For the pictures that are told here:
+# of a batch. For the pictures that are told here, with the shares of pairs of pictures
+# that share a text, and of pairs of one class whose texts differ:
 
 # %%
 tables.show(text_presets.told_table(told, presets[called("paper")]))
@@ -536,9 +539,9 @@ tables.show(cases["CIFAR-10, names"].table())
 tables.show(cases["Imagenette, names"].table())
 
 # %% [markdown]
-# The response does not mention CIFAR-100. There the list uses some spellings of its
-# own, of which `computer keyboard` changes its place, and all names on its way move by
-# one:
+# Of the names of CIFAR-100 the response says nothing. There the list uses some
+# spellings of its own, of which `computer keyboard` changes its place, and all names on
+# its way move by one:
 
 # %%
 cifar100 = cases["CIFAR-100, names"]

@@ -264,8 +264,8 @@ plt.show()
 # %% [markdown]
 # ### SES: does the map move with the picture?
 #
-# With a saliency method $s$ and a transform $t$ (a crop, enlarged and perhaps
-# mirrored), SES is a cosine {cite:p}`bartak2024lico`:
+# With a saliency method $s$ and a transform $t$ (a crop, enlarged and, in the
+# code of the study, perhaps mirrored), SES is a cosine {cite:p}`bartak2024lico`:
 #
 # $$ \mathrm{SES}(I) = \cos\big(t(s(I)),\; s(t(I))\big) . $$ (eq-05-ses)
 #
@@ -281,9 +281,10 @@ metric_figures.equivariance(test.images[:3], moved.seen, compared, scores)
 plt.show()
 
 # %% [markdown]
-# Nor can SES be 1 for any map of few cells: what a crop enlarges has edges between the
-# cells of a new map. The ceiling is the greatest cosine that *any* map of as many cells
-# has with the map that was moved. Means over the explained pictures:
+# Nor can SES be 1 for a map of few cells, unless it is uniform: what a crop enlarges
+# has edges between the cells of a new map. The ceiling is the greatest cosine that
+# *any* map of as many cells has with the map that was moved. Means over the explained
+# pictures:
 
 # %%
 tables.show(metric_places.ses_levels(model, moved, device))
@@ -352,7 +353,9 @@ tables.show(pd.DataFrame([row]))
 #   of the map of one class in its own cell, a quarter for a map that ignores the class;
 # - the **pointing game** {cite:p}`zhang2018pointing`: does the maximum hit the object?
 #   Of several equal maxima it is the share that does;
-# - **mIoU**: the pixels that have half of the maximum or more, against the object;
+# - **mIoU**: the pixels above a share of the maximum against the object; the share is a
+#   half here and in the trial below, and in the tables of maps the one that is best on
+#   validation pictures;
 # - **contrast**: the mean of the map, scaled to [0, 1], on the object less that beside
 #   it;
 # - **entropy**, 1 for a uniform map, and **Gini**, 0 for one;
@@ -370,10 +373,10 @@ plt.show()
 #
 # All test pictures, Grad-CAM of the baseline. Read the row *uniform* first: by its
 # definition it has SES 1, MOSU 0 and SCH equal to the share of the area. A method that
-# blurs its maps therefore moves towards a perfect SES and MOSU. That is why the study
-# asks to read SES with other metrics and MOSU in tandem with SCH, why SES comes with
-# its chance level, and why Gini (0 for a uniform map, near 1 for a point) stands
-# beside them.
+# blurs its maps therefore moves towards a perfect SES and MOSU. That is why SES comes
+# with its chance level, and why Gini (0 for a uniform map, near 1 for a point) stands
+# beside them. The study asks to read SES with other metrics too, and MOSU in tandem
+# with SCH, since MOSU does not see what lies outside of the objects.
 
 # %%
 consistent = ["ses", "ses less chance", "gini", "sch", "sch less area"]
@@ -383,8 +386,9 @@ known = [s for s in consistent if s in rows[0]["maps"][metrics.GRAD_CAM]]
 tables.show(tables.of_maps(rows, known))
 
 # %% [markdown]
-# The *pooled mask* is the best that a map of these few cells can do. Insertion and
-# deletion on the explained pictures:
+# The *pooled mask* is the object in cells as large as those of the maps: a reference,
+# and no limit. One cell within the object has a higher SCH. Insertion and deletion on
+# the explained pictures, where a network need not use the whole object either:
 
 # %%
 ones = [r.record for r in arms[metrics.BASELINE]]
@@ -452,8 +456,9 @@ trial = metric_assay.assay(pairs, names, budget, device=device)
 # interval of the mean difference is over pictures. A pair is *ordered* if the better
 # network is ahead by more than the metric's committed margin and the interval lies
 # above 0; *not*, if the whole interval lies under the margin, so that the order is
-# wrong or too small to matter; else *undecided*. The last three metrics say nothing of
-# where a map lies: they are read in the direction in which they are reported as better.
+# wrong or too small to matter; else *undecided*. Gini and entropy say nothing of where
+# a map lies: they and the border share are read in the direction in which they are
+# reported as better.
 
 # %% mystnb={"figure": {"name": "fig-05-trial", "caption": "**Metrics and saliency methods on trial**: a panel for each pair of networks, the better one named first, a row a metric, a column a method. Empty: not tried. LIME has few pictures."}, "image": {"alt": "Four panels of coloured cells, a row for each of nineteen metrics and a column for each of eight methods: blue with a tick where the pair is ordered, orange with a cross where it is not, pale where it is undecided."}}
 assay_figures.outcomes(trial)
@@ -651,7 +656,7 @@ tables.show(records.of(photographs, metric_table.of_study))
 # %%
 print(metric_arms.what_scores_are_missing(study))
 
-# %% mystnb={"figure": {"name": "fig-05-arms-place", "caption": "**Place and spread of every arm** whose record holds these scores, drawn as {numref}`fig-05-arms`. Entropy and border share call no side better; the arrow points to what is expected of a network that knows."}, "image": {"alt": "Seven narrow panels, EPG, GridPG, pointing game, contrast, mIoU, entropy and border share, that share a row for each training arm; dots for seeds among vertical lines for floors and ceilings."}}
+# %% mystnb={"figure": {"name": "fig-05-arms-place", "caption": "**Place and spread of every arm** whose record holds these scores, drawn as {numref}`fig-05-arms`. The arrows of entropy and border share point to what is expected of a network that knows."}, "image": {"alt": "Seven narrow panels, EPG, GridPG, pointing game, contrast, mIoU, entropy and border share, that share a row for each training arm; dots for seeds among vertical lines for floors and ceilings."}}
 placed_dots = metric_arms.scores_of_arms(sources, metric_arms.PLACES)
 holder = study if metric_arms.holds(study) else page
 placed_limits = metric_arms.levels(holder, metric_arms.PLACES)
@@ -733,8 +738,11 @@ tables.show(conventions)
 # %% [markdown]
 # Third, those of insertion and deletion. First whole codes, by repository: each with
 # its own blur, step, classes, order of equal pixels and rule of the area, on the same
-# Grad-CAM maps of the same pictures. The column *margins* says how far a score lies
-# from this book's own.
+# Grad-CAM maps of the same pictures. *Explained* and *followed* are the class whose map
+# is drawn and the class whose probability is read: the true one, or the one
+# *predicted*, the network's first choice. The column *margins* says how far a score
+# lies from this book's own, and *evaluations* how many pictures the network sees for
+# one curve.
 
 # %%
 codes = metric_published.by_code(model, shown, device=device)
@@ -753,8 +761,9 @@ tables.show(curved)
 # %% [markdown]
 # Which pictures are averaged is a convention too. The code of the study evaluates 144
 # of its 752 pictures by insertion and deletion: the row of a score says how far such a
-# part is off the whole, typically, if pictures vary as these do. Its SES is a mean of
-# batch means, of which the last batch is small.
+# part is off the whole, typically, if pictures vary as these do: it may be so much
+# above it or below. Rows of the other scores are there for comparison. Its SES is a
+# mean of batch means, of which the last batch is small.
 
 # %%
 averaged = metric_published.about_pictures(run.record)
@@ -910,9 +919,9 @@ for share in (0.0, 0.5, 5.0):
 # ```{exercise} How many masks?
 # :label: ex-05-masks
 #
-# The noise of a RISE map falls as $1 / N$. If two seeds of $N$ masks agree by $r$, then
-# $r / (1 - r)$ grows as $N$ (the formula of Spearman and Brown). How many masks would
-# this page need for .9? And with the masks' own mean?
+# The variance of a RISE map's noise falls as $1 / N$. If two seeds of $N$ masks agree
+# by $r$, then $r / (1 - r)$ grows as $N$ (the formula of Spearman and Brown). How many
+# masks would this page need for .9? And with the masks' own mean?
 # ```
 
 # %% [markdown]

@@ -90,7 +90,8 @@ tests, singles = chapter.tested(), chapter.untested()
 #
 # A row a table. Scores are fractions from here on, whatever the source prints.
 # `with SD` counts the numbers beside which a standard deviation over runs is printed;
-# `runs` is how many runs are behind a number, where the source says so.
+# `runs` is how many runs are behind a number, where the source says so. Cells without a
+# number, for a run that did not fit into memory, are not counted.
 
 # %%
 tables.show(tables_of.inventory(chapter.sources()))
@@ -98,8 +99,10 @@ tables.show(tables_of.inventory(chapter.sources()))
 # %% [markdown]
 # The claims of the paper are three ({doc}`09_verdicts`): better maps, accuracy, both
 # losses. A contrast is a pair of arms in the same table, on the same data, network,
-# maps and metric. How many contrasts speak on each claim, how many point the claim's
-# way, and how many can be tested at all:
+# maps and metric. For claims 1 and 2 it is LICO and the baseline. Claim 3 is of both
+# losses against each alone; that each alone is better than none is counted apart. How
+# many contrasts speak on each claim, how many point the claim's way, and how many can
+# be tested at all:
 
 # %%
 tables.show(tables_of.scope(tests, singles))
@@ -126,10 +129,10 @@ plt.show()
 # \frac{s_b^4}{n_b^2 (n_b - 1)}} . $$ (eq-90-welch)
 #
 # Many tests find something by chance. Holm's correction keeps the chance of even one
-# false find in a *family* of tests below one minus the confidence. A family here is
-# one document and one claim. The smallest detectable difference $\delta$ says what
-# the study could have seen: a true difference of that size would have been found
-# with the probability $1 - \beta$ that the parameter `power` sets,
+# false find in a *family* of tests below one minus the confidence. A family here is one
+# document and one claim. The smallest detectable difference $\delta$ says what the
+# study could have seen with one test, before Holm: a true difference of that size would
+# have been found with the probability $1 - \beta$ that the parameter `power` sets,
 #
 # $$ P \bigl( |t| > t_{\hat\nu, 1 - \alpha / 2} \bigr) = 1 - \beta, $$ (eq-90-power)
 #
@@ -161,7 +164,8 @@ clear = [one for one in tests if one.evidence != "interval holds 0"]
 tables.show(tables_of.contrasts(clear), digits=4)
 
 # %% [markdown]
-# And all of them:
+# And all of them. A difference is A - B as it is printed: of MOSU and of deletion a
+# plus is worse.
 
 # %% tags=["hide-output"]
 tables.show(tables_of.contrasts(tests), digits=4)
@@ -177,27 +181,29 @@ tables.show(tables_of.contrasts(tests), digits=4)
 tables.show(tables_of.verdicts(tests))
 
 # %% [markdown]
-# ## Single runs: no test possible
+# ## No standard deviation: no test possible
 #
-# Without a standard deviation there is no test, however large the difference. One
-# thing can be said. Let both arms have a between-run standard deviation $\sigma$,
-# known exactly: the most generous case. Then the interval of the difference $d$ holds
-# 0 as soon as
+# Without the standard deviations of both arms there is no test, however large the
+# difference: of single runs, and of means whose spread or number of runs is not stated.
+# One thing can be said. Let both arms have a between-run standard deviation $\sigma$,
+# known exactly, which is generous. Then the interval of the difference $d$ holds 0 as
+# soon as
 #
 # $$ \sigma \ge \sigma^* = \frac{|d|}{z_{1 - \alpha / 2}
 # \sqrt{1 / n_a + 1 / n_b}} , $$ (eq-90-sd)
 #
-# with one run an arm where a source states no number. The deviations that are printed
-# elsewhere for the same metric give an idea of what $\sigma$ might be; they come from
-# other pictures and networks, so they are an idea and no more.
+# with one run an arm where a source states no number; were it $n$ runs, $\sigma^*$
+# would be $\sqrt n$ times as large. The deviations that are printed elsewhere for the
+# same metric give an idea of what $\sigma$ might be; they come from other pictures and
+# networks, so they are an idea and no more.
 
 # %%
 tables.show(tables_of.single_runs(singles))
 
 # %% [markdown]
-# `hidden by` spans $\sigma^*$ over the contrasts of a row; `by some` and `by each` count
-# those that at least one, or every one, of the printed standard deviations of that
-# metric would hide.
+# `hidden by` spans $\sigma^*$ over the contrasts of a row; `by some` and `by each`
+# count those that at least one, or every one, of the printed standard deviations of
+# that metric would hide.
 
 # %% mystnb={"figure": {"name": "fig-90-single", "caption": "**How little chance would do.** For each contrast without a test, the between-run standard deviation from which on it is undecided. Grey bars span the deviations that are printed for the same metric, a tick each: a mark to the left of a tick is hidden by that much noise."}, "image": {"alt": "Rows of marks on a logarithmic axis, one row a metric, marks shaped by document, over grey bars with ticks; many marks lie within or to the left of the bars."}}
 published_figures.single_runs(singles)
@@ -253,9 +259,9 @@ tables.show(tables_of.products(published_checks.energy()), digits=1)
 #
 # What a text says of its tables can be checked like a sum. Each sentence that compares
 # arms was written down as such: which arms, which metrics, which tables, and the
-# relation that it states. "Significantly" is taken at its word, as a p below 0.05 in
-# Welch's test, where the table prints standard deviations, and it cannot be checked
-# where it does not.
+# relation that it states, in our reading; a sentence may have been missed.
+# "Significantly" is taken at its word, as a p below 0.05 in Welch's test, where the
+# table prints standard deviations, and it cannot be checked where it does not.
 
 # %%
 found = chapter.statements()
@@ -276,8 +282,8 @@ unknown = [one for one in found if one.agrees is None]
 tables.show(tables_of.statements(unknown))
 
 # %% [markdown]
-# All statements that were checked. A statement on "most" cells may have some against
-# it:
+# All statements that were checked, by the cells as printed. A statement on "most" cells
+# may have some against it:
 
 # %% tags=["hide-output"]
 tables.show(tables_of.statements(found))
@@ -290,6 +296,8 @@ tables.show(tables_of.statements(found))
 #   runs one by one. The chapters of this book pair by seed.
 # - "±" is read as the standard deviation over runs with $n - 1$ in the denominator.
 #   The document says that it is a standard deviation, and not which.
+# - Table 1 of the response names no arm. It is taken to be of the baseline, whose
+#   number in its Table 2 is the last of the three.
 # - The gray numbers are those that the response prints, and not looked up in their
 #   own paper.
 # - Holm's correction is over one claim of one document. Another family is another

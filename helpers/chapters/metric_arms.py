@@ -117,7 +117,7 @@ def what_is_missing(study: Summary | None) -> str:
         rest = [arm for arm in arms if arm in lacks]
         if rest:
             parts.append(group if len(rest) == len(arms) else ", ".join(rest))
-    return f"{says}; not yet recorded: {'; '.join(parts)}."
+    return f"{says}; not in this record: {'; '.join(parts)}."
 
 
 def ahead_of_floors(frame: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

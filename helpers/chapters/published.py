@@ -64,7 +64,7 @@ class PublishedNumbers(Chapter):
 def files() -> pd.DataFrame:
     """Return what the page is made of: its files, what each holds, its digest."""
     counts = {
-        published.FILE: f"{len(published.load())} numbers",
+        published.FILE: f"{len(published.load())} cells",
         checks.FILE: f"{len(checks.load())} statements",
         margins.FILE: f"{len(margins.load().metrics)} margins",
     }

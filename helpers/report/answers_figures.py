@@ -16,7 +16,7 @@ STYLE: dict[str, Any] = {"uniform": ":", "centred Gaussian": "--", "pooled mask"
 SAYS = {
     "uniform": "the same everywhere",
     "centred Gaussian": "the middle of the picture",
-    "pooled mask": "the best there can be",
+    "pooled mask": "the object at this resolution",
 }
 GAP = 0.45  # rows between groups
 COLUMNS = (1.02, 1.12)  # where top-1 and verdict stand, in widths of the axes

@@ -101,7 +101,7 @@ def forest(tests: Sequence[Tested]) -> Figure:
         *(_dot(NEITHER, "black"), _dot(NEITHER, "white")),
     ]
     words = [
-        "too small to be seen: below the detectable difference",
+        "below the detectable difference: seldom found",
         "margin of this book",
         "first arm better, after Holm",
         "first arm worse, after Holm",

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 
 from helpers.report import published
 from helpers.report.published import NAMES, SCORES, Contrast, Published
 from helpers.report.published_checks import Checked, Sum
 from helpers.report.published_checks import turned as turned_pairs
-from helpers.report.published_contrasts import BASELINE, LICO, Tested, Untested
+from helpers.report.published_contrasts import LICO, Tested, Untested
 
 CLAIMS = {
     "1": "1, maps",
@@ -33,7 +34,7 @@ def inventory(sources: Sequence[str]) -> pd.DataFrame:
                 "document": SHORT[source],
                 "table": table,
                 "data": _joined(one.data for one in here),
-                "numbers": len(here),
+                "numbers": int(np.isfinite([one.mean for one in here]).sum()),
                 "with SD": sum(one.sd is not None for one in here),
                 "runs": _joined(str(one.runs or "not stated") for one in here),
             }
@@ -44,20 +45,29 @@ def inventory(sources: Sequence[str]) -> pd.DataFrame:
 def scope(tests: Sequence[Tested], others: Sequence[Untested]) -> pd.DataFrame:
     """Return a row a claim and document: contrasts, the claim's way, with SDs."""
     pairs: list[Tested | Untested] = [*tests, *others]
-    rows = []
-    for claim, source in ((c, s) for c in ("1", "2", "3") for s in NAMES):
-        here = [p for p in pairs if (p.claim, p.contrast.source) == (claim, source)]
-        if here:
-            rows.append(
-                {
-                    "claim": CLAIMS[claim],
-                    "document": SHORT[source],
-                    "contrasts": len(here),
-                    "the claim's way": sum(p.contrast.gain > 0 for p in here),
-                    "can be tested": sum(isinstance(p, Tested) for p in here),
-                }
-            )
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(
+        {
+            "claim": _part(pair),
+            "document": SHORT[pair.contrast.source],
+            "contrasts": 1,
+            "the claim's way": int(pair.contrast.gain > 0),
+            "can be tested": int(isinstance(pair, Tested)),
+        }
+        for pair in pairs
+        if pair.claim != "none"
+    )
+    if frame.empty:
+        return frame
+    frame["document"] = pd.Categorical(frame["document"], list(SHORT.values()))
+    return frame.groupby(["claim", "document"], observed=True, as_index=False).sum()
+
+
+def _part(pair: Tested | Untested) -> str:
+    """Return a claim; of the third, which losses are compared with which."""
+    if pair.claim != "3":
+        return CLAIMS[pair.claim]
+    both = pair.contrast.a.arm == LICO
+    return "3, both against one" if both else "3, one against none"
 
 
 def tiles(tests: Sequence[Tested], others: Sequence[Untested]) -> pd.DataFrame:
@@ -68,11 +78,7 @@ def tiles(tests: Sequence[Tested], others: Sequence[Untested]) -> pd.DataFrame:
     """
     around = {one.printed for pair in turned_pairs() for one in pair}
     every: list[Tested | Untested] = [*tests, *others]
-    pairs = [
-        pair
-        for pair in every
-        if (pair.contrast.a.arm, pair.contrast.b.arm) == (LICO, BASELINE)
-    ]
+    pairs = [pair for pair in every if pair.claim in ("1", "2")]
     pairs.sort(
         key=lambda pair: (
             METHODS.index(pair.contrast.a.saliency or ""),
@@ -150,11 +156,8 @@ def single_runs(others: Sequence[Untested]) -> pd.DataFrame:
     groups = dict.fromkeys((p.contrast.source, p.contrast.metric) for p in others)
     rows = []
     for source, metric in groups:
-        here = [
-            p
-            for p in others
-            if (p.contrast.source, p.contrast.metric) == (source, metric)
-        ]
+        key = (source, metric)
+        here = [p for p in others if (p.contrast.source, p.contrast.metric) == key]
         limits = [p.undecidable_sd for p in here]
         rows.append(
             {
@@ -273,6 +276,7 @@ def statements(found: Iterable[Checked]) -> pd.DataFrame:
             "document, section": _where(one),
             "text": f"“{one.statement.quote}”",
             "so A is": one.statement.relation,
+            "on": ", ".join(published.metric(m).label for m in one.statement.metrics),
             "in": ", ".join(one.statement.tables),
             "cells": len(one.cells),
             "otherwise": len(one.against),
@@ -306,9 +310,7 @@ def _unbroken(words: str) -> str:
 
 def _named(contrast: Contrast) -> str:
     """Return the metric with the method of its maps."""
-    label = published.metric(contrast.metric).label
-    made = contrast.a.saliency
-    return f"{label}, {made}" if made else label
+    return _joined([published.metric(contrast.metric).label, contrast.a.saliency])
 
 
 def _text(one: Published) -> str:

@@ -60,7 +60,7 @@ def test_what_a_study_lacks_is_said() -> None:
     missing = {"mm", *GROUPS["captions"]}
     some = [arm for arm in every if arm not in missing]
     said = metric_arms.what_is_missing(study(*some))
-    assert said.endswith("not yet recorded: mm; captions.")
+    assert said.endswith("not in this record: mm; captions.")
     assert metric_arms.what_is_missing(None).startswith("The study holds 0 of")
 
 
