@@ -15,11 +15,12 @@ from helpers.settings import DataSettings
 from helpers.vision import backbone
 
 FOLDER = Path(os.environ.get("REAL_DATA", "not-given"))
+NEEDED = ("resnet20.th", "cifar10/train", "cifar10/test")
 
 
 @pytest.mark.skipif(
-    not (FOLDER / "resnet20.th").is_file(),
-    reason="REAL_DATA names no folder with resnet20.th",
+    not all((FOLDER / name).exists() for name in NEEDED),
+    reason=f"REAL_DATA names no folder with {', '.join(NEEDED)}",
 )
 def test_resnet20_names_4599_of_5000_pictures_and_its_maps_are_scored() -> None:
     """REAL_DATA holds `cifar10/{train,test}/<class>/*.png` and `resnet20.th`."""
