@@ -523,9 +523,9 @@ tables.show(scales.signs(by_count, "pictures"))
 # ## Does it depend on the learning rate?
 #
 # All arms share one rate, and {doc}`03_training` shows which of them another suits
-# better. So the losses and the baseline were trained once more, all of them with a rate
-# of twice the size. A baseline above .90 leaves the range that the scenes were made
-# for; the column *CE, top-1* tells.
+# better. So here are the losses and the baseline once more, all of them with a rate of
+# twice the size, where that is recorded. A baseline above .90 leaves the range that the
+# scenes were made for; the column *CE, top-1* tells.
 
 # %%
 faster = records.recorded("03_training-rate-06-losses")
@@ -576,7 +576,7 @@ tables.show(records.of(photographs, secondary.table), digits=4)
 # - The paper's own numbers are in none of the documents that this book quotes in full;
 #   its column says what is claimed, and the response's numbers stand for its authors'.
 # - All arms share one learning rate. {doc}`03_training` shows which of them another
-#   rate suits better; the losses were compared at two rates, every other arm at one.
+#   rate suits better; losses are compared at two rates above, every other arm at one.
 # - Passes over the pictures are fewer where there are more of them, so that all arms
 #   are trained out with a similar number of steps; the table of that section says how
 #   many.
